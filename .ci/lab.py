@@ -1,0 +1,67 @@
+"Run nbs/index.ipynb in a real JupyterLab, in a headless browser, and fail on any cell that ends in an error."
+import json, shutil, socket, subprocess, sys, tempfile, time, urllib.request
+from pathlib import Path
+from playwright.sync_api import sync_playwright
+from nbdev.config import get_config
+
+FLAGS = '--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking --disable-component-update --disable-sync'
+LAB = ('--no-browser --allow-root --ip=127.0.0.1 --IdentityProvider.token= --LabApp.expose_app_in_browser=True '
+       '--ServerApp.disable_check_xsrf=True --LabApp.news_url=None --LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate')
+
+def browser():
+    "Path of a Chromium or Chrome that is installed"
+    found = next(filter(None, map(shutil.which, ('chromium', 'chromium-browser', 'google-chrome'))), None)
+    return found or sys.exit('lab: no Chromium found; install one (Debian: apt-get install chromium)')
+
+def free_port():
+    with socket.socket() as s: s.bind(('127.0.0.1', 0)); return s.getsockname()[1]
+
+def wait_for(url, seconds=60):
+    for _ in range(seconds * 2):
+        try: return urllib.request.urlopen(url)
+        except OSError: time.sleep(0.5)
+    sys.exit('lab: the server did not start')
+
+def code_cells(nb): return [c for c in json.loads(nb.read_text(encoding='utf-8'))['cells'] if c['cell_type'] == 'code']
+def failed(cells): return [o for c in cells for o in c['outputs'] if o['output_type'] == 'error']
+def done(cells): return all(c['execution_count'] for c in cells)
+
+def run_all(url, nb, seconds=300):
+    "Open the notebook `nb`, run all its cells and save until every cell has run or one has failed"
+    with sync_playwright() as p:
+        chromium = p.chromium.launch(executable_path=browser(), args=FLAGS.split())
+        page = chromium.new_page()
+        page.goto(f'{url}/lab/tree/{nb.name}?reset')
+        page.wait_for_function("window.jupyterapp && document.querySelector('.jp-Notebook .jp-Cell')", timeout=60000)
+        page.wait_for_function("/Python/.test(document.querySelector('.jp-Toolbar-kernelName')?.textContent)", timeout=60000)
+        page.wait_for_selector('.jp-Notebook-ExecutionIndicator[data-status="idle"]', timeout=60000)
+        command = lambda name: page.evaluate(f"() => {{ window.jupyterapp.commands.execute('{name}'); }}")
+        command('notebook:run-all-cells')
+        end = time.time() + seconds
+        while time.time() < end and not (done(cells := code_cells(nb)) or failed(cells)):
+            time.sleep(1)
+            command('docmanager:save')
+        chromium.close()
+
+def main():
+    with tempfile.TemporaryDirectory() as tmp:
+        nb = Path(tmp) / 'index.ipynb'
+        shutil.copytree(get_config().nbs_path, tmp, dirs_exist_ok=True, ignore=shutil.ignore_patterns('[0-9]*', '_*'))
+        for c in (doc := json.loads(nb.read_text(encoding='utf-8')))['cells']:
+            if c['cell_type'] == 'code': c.update(outputs=[], execution_count=None)
+        nb.write_text(json.dumps(doc), encoding='utf-8')
+        url = f'http://127.0.0.1:{(port := free_port())}'
+        lab = subprocess.Popen([sys.executable, '-m', 'jupyterlab', f'--port={port}', f'--ServerApp.root_dir={tmp}', *LAB.split()],
+                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        try:
+            wait_for(url + '/api')
+            run_all(url, nb)
+        finally:
+            lab.kill()
+            lab.wait()
+        cells = code_cells(nb)
+        for e in (errors := failed(cells)): print(e['ename'], e['evalue'])
+        if errors or not done(cells): sys.exit(f'lab: {len(errors)} cells failed, or not all {len(cells)} cells ran')
+        print(f'lab: {len(cells)} cells ran, none failed')
+
+if __name__ == '__main__': main()
