@@ -44,6 +44,7 @@ def broken_links(site):
 
 def build():
     cfg = get_config()
+    shutil.copyfile(cfg.config_path / '_quarto.yml', cfg.nbs_path / '_quarto.yml')  # nbdev reads it there; CI checks that both are one
     refresh_quarto_yml()
     shutil.rmtree(cfg.config_path / '_proc', ignore_errors=True)
     staged = proc_nbs(n_workers=2)
