@@ -4,13 +4,14 @@
 
 # %% auto #0
 __all__ = ['PARTS', 'in_turns', 'Row', 'rate_row', 'part', 'Setup', 'PlainLLM', 'NoGradLLM', 'make_model', 'plain_step',
-           'our_step', 'batches', 'train', 'agreement', 'eval', 'percentiles', 'same_answers', 'decide',
-           'FilePerWindow', 'columns', 'load', 'private_mb', 'memory_of', 'growth', 'smooth_frames', 'write_recordings',
-           'plain_cache', 'video_frames', 'cache', 'machine', 'table', 'bench', 'main']
+           'our_step', 'batches', 'train', 'agreement', 'eval', 'percentiles', 'same_answers', 'decide', 'raw_frames',
+           'whole_window', 'stream_checkpoint', 'stream', 'FilePerWindow', 'columns', 'load', 'private_mb', 'memory_of',
+           'growth', 'smooth_frames', 'write_recordings', 'plain_cache', 'video_frames', 'cache', 'machine', 'table',
+           'bench', 'main']
 
 # %% ../nbs/23_bench.ipynb #f12196dd
 import argparse, csv, itertools, json, os, platform, resource, subprocess, sys, tempfile, time
-from dataclasses import dataclass, asdict
+from dataclasses import dataclass, asdict, replace
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
@@ -30,8 +31,10 @@ from .learner import adamw, clipped_step, evaluate, seed_everything
 from .lerobot import FrameFolder, LeRobotDataset, LeRobotWriter
 from .llm import FrozenLLM
 from .loss import MultitaskLoss
+from .checkpoint import save_checkpoint
 from .model import SimV0Model
-from .vision import cache_features, load_encoder
+from .stream import SimStream
+from .vision import cache_features, encode_plain, load_encoder
 
 # %% ../nbs/23_bench.ipynb #d23050c9
 def in_turns(
@@ -228,8 +231,54 @@ def decide(setup):
         fs.update({k: make_backend(exported, k) for k in BACKENDS if k != 'torch'})
     t = in_turns({k: lambda f=f: f(next(turn)) for k, f in fs.items()}, setup.seconds)
     ms = {k: np.median(v)*1e3 for k, v in t.items()}
-    return [Row('decide', k, 'ms', ms['plain'], ms[k], ms['plain']/ms[k],
+    return [Row('decide', k, 'ms', ms['plain'], ms[k], ms['plain']/ms[k], target=6. if k == 'onnx-int8' else None,
                 note=f"{percentiles(t[k])}; plain {percentiles(t['plain'])}; same answers {same_answers(f, model, xs):.3f}") for k, f in fs.items() if k != 'plain']
+
+# %% ../nbs/23_bench.ipynb #e9da6364
+def raw_frames(
+    n: int,        # frames
+    size=224,      # height and width in pixels
+) -> list:         # of uint8 [size, size, 3]
+    "Made-up camera frames"
+    return list(np.random.default_rng(0).integers(0, 256, (n, size, size, 3), dtype=np.uint8))
+
+def whole_window(
+    model: SimV0Model,  # over the reference LLM
+    enc: nn.Module,     # its encoder
+    frames: list,       # of uint8 [H, W, 3]
+) -> callable:          # number of the newest frame -> outputs
+    "Reference: encode the whole window, then decide"
+    telemetry = torch.zeros(1, 8)
+    def decide_at(i): return model({VIS_FEATS: encode_plain(enc, np.stack(frames[i-7:i+1]))[None], TELEMETRY: telemetry})
+    return decide_at
+
+def stream_checkpoint(
+    setup: Setup,
+    folder: Path,  # where it goes
+    enc: nn.Module # the encoder
+) -> tuple:        # the model over the reference LLM, the checkpoint
+    "An untrained model over the features of `enc`"
+    model = make_model(replace(setup, dv=enc.dv), 'plain').eval()
+    facts = dict(vision_encoder_name=enc.name, vision_features=enc.features, vision_fingerprint=enc.fingerprint)
+    return model, save_checkpoint(folder, model, None, 1, {}, {**model.get_metadata(), **facts}, 'best')
+
+# %% ../nbs/23_bench.ipynb #bdab6aeb
+@part
+@torch.no_grad()
+def stream(setup):
+    "One decision from a raw frame, on a live stream"
+    enc, frames = load_encoder(setup.encoder), raw_frames(64)
+    onnx = find_spec('onnxruntime') and find_spec('onnx')
+    with tempfile.TemporaryDirectory() as d:
+        model, ckpt = stream_checkpoint(setup, d, enc)
+        live = SimStream(ckpt, **dict(backend='onnx-int8', encoder='onnx') if onnx else dict(encoder='fused'), deadline_s=1.)
+    plain, ticks, turn = whole_window(model, enc, frames), itertools.count(), itertools.cycle(range(7, len(frames)))
+    push = lambda: live.push(frames[(i := next(ticks)) % len(frames)], np.zeros(8), i/10)
+    for _ in range(7): push()
+    t = in_turns(dict(plain=lambda: plain(next(turn)), ours=push), setup.seconds)
+    if wrong := {k: v for k, v in live.codes.items() if k not in ('ok', 'warming_up')}: raise RuntimeError(f"the stream did not decide: {wrong}, {live.last['detail']}")
+    a, b = (np.median(t[k])*1e3 for k in ('plain', 'ours'))
+    return [Row('stream', 'one decision from a 224x224 frame', 'ms', a, b, a/b, target=10., note=f"{percentiles(t['ours'])}; plain {percentiles(t['plain'])}")]
 
 # %% ../nbs/23_bench.ipynb #46316c0c
 class FilePerWindow(Dataset):

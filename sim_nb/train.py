@@ -239,6 +239,7 @@ def put_back(
     metadata: dict,  # of this model and this data
 ):
     "Weights, optimizer and loss as they were when the run stopped"
+    if 'resume' not in last: raise ConfigError("last.pt holds no state to go on from: it was not written by sim_train. Start another run")
     if last['metadata']['telemetry_stats'] != plain(metadata['telemetry_stats']): raise ConfigError(
         "data.train_split_path: the telemetry statistics differ from those in last.pt. The training data has changed; start another run")
     check_same_model(last['metadata'], learn.model, 'last.pt')
@@ -300,7 +301,7 @@ def run_metadata(
 
 # %% ../nbs/15_train.ipynb #9889a8b9
 import numpy as np
-from .baselines import fit_baseline
+from .baselines import BASELINES, fit_baseline
 from .data import make_dl
 from .labels import HEADS
 from .report import judge, run_report, text_table
@@ -317,17 +318,19 @@ def comparison(
 ) -> list:             # rows of `judge`, the run's first
     "The run beside simpler models that saw the same windows"
     truth = test_ds.labels
-    rows = [judge(f'SIM, {cfg.model.llm_name_or_path}', preds, truth)]
-    for name in names: rows.append(judge(name, fit_baseline(name, train_ds, cfg.training.seed).predict(test_ds), truth))
-    return rows
+    if test_ds.dv is None: names = [o for o in names if set(BASELINES[o].parts) <= {'telemetry'}]  # raw frames are too much for them
+    def answers(name):
+        preds = fit_baseline(name, train_ds, cfg.training.seed).predict(test_ds)
+        return {k: np.zeros(len(test_ds), int) if p is None else p for k, p in preds.items()}  # None: no label to learn from
+    return [judge(f'SIM, {cfg.model.llm_name_or_path}', preds, truth), *(judge(o, answers(o), truth) for o in names)]
 
 # %% ../nbs/15_train.ipynb #f72ed01e
-def _view(cfg, ds):
+def _view(cfg, episodes):
     "Function from a window's number to its picture (None without frames), and the second of each window"
     raw = build_split(cfg, 'test')
-    if not hasattr(raw, 'read_frames'): return None, _since_start(np.arange(len(ds)), ds.episodes)
+    if not hasattr(raw, 'read_frames'): return None, _since_start(np.arange(len(episodes)), episodes)
     fps = getattr(raw, 'fps', None) or 1.
-    return (lambda i: raw.read_frames(raw.rows[i][-1:])[0]), _since_start(raw.rows[:, -1]/fps, ds.episodes)
+    return (lambda i: raw.read_frames(raw.rows[i][-1:])[0]), _since_start(raw.rows[:, -1]/fps, episodes)
 
 def _since_start(t, episodes):
     "Times counted from the first window of each episode"
@@ -346,8 +349,9 @@ def test_run(
     probs = {k: outputs[h.logits_key].softmax(1).numpy() for k, h in HEADS.items()}
     rows = comparison(cfg, {k: p.argmax(1) for k, p in probs.items()}, learn.dls.train_ds, ds)
     write_jsonl(run.metrics('test'), rows)
-    picture, seconds = _view(cfg, ds)
-    run_report(run, rows, probs, ds.labels, ds.episodes, seconds, picture)
+    episodes = np.zeros(len(ds), int) if ds.episodes is None else ds.episodes  # without episodes all windows are one drive
+    picture, seconds = _view(cfg, episodes)
+    run_report(run, rows, probs, ds.labels, episodes, seconds, picture)
     return rows
 
 # %% ../nbs/15_train.ipynb #2eb005e9
@@ -413,6 +417,11 @@ def quickstart(
     return run
 
 # %% ../nbs/15_train.ipynb #db9a4a87
+def _positive(s):
+    "A whole number from 1 on"
+    if not s.isdigit() or int(s) < 1: raise argparse.ArgumentTypeError(f"expected a whole number from 1 on, came {s!r}")
+    return int(s)
+
 @command
 def main(
     args=None,  # list of words; None: those of the command line
@@ -422,12 +431,12 @@ def main(
     p.add_argument('--config', help='path of a YAML file, or the name of a packaged config such as sim_v0.yaml')
     p.add_argument('--set', nargs='+', action='extend', default=[], metavar='KEY=VALUE', help='change a setting, e.g. training.lr=3e-4')
     p.add_argument('--resume', metavar='RUN', help='go on with the run in this folder')
-    p.add_argument('--stop-after', type=int, metavar='N', help='stop when epoch N is done')
-    p.add_argument('--threads', type=int, metavar='N', help='CPU threads; default: what torch takes')
+    p.add_argument('--stop-after', type=_positive, metavar='N', help='stop when epoch N is done')
+    p.add_argument('--threads', type=_positive, metavar='N', help='CPU threads; default: what torch takes')
     a = p.parse_args(args)
     if a.threads: torch.set_num_threads(a.threads)
     if a.config and a.resume: p.error('give --config or --resume, not both')
-    if not (a.config or a.resume): return quickstart(a.set, a.stop_after)
+    if not (a.config or a.resume): quickstart(a.set, a.stop_after); return  # a value would become the exit code
     cfg = resume_config(a.resume, a.set) if a.resume else load_config(a.config, a.set)
     run = train(cfg, resume=bool(a.resume), stop_after=a.stop_after)
     print(f'run folder: {run.path}')
