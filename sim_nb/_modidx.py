@@ -344,6 +344,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '', 'doc_host': '', 'git_url
                                'sim_nb.export.swap_in': ('export.html#swap_in', 'sim_nb/export.py')},
             'sim_nb.fast': { 'sim_nb.fast.FastLLM': ('fast.html#fastllm', 'sim_nb/fast.py'),
                              'sim_nb.fast.FastLLM.__init__': ('fast.html#fastllm.__init__', 'sim_nb/fast.py'),
+                             'sim_nb.fast.FastLLM._autocast': ('fast.html#fastllm._autocast', 'sim_nb/fast.py'),
                              'sim_nb.fast.FastLLM._check': ('fast.html#fastllm._check', 'sim_nb/fast.py'),
                              'sim_nb.fast.FastLLM._stay_plain': ('fast.html#fastllm._stay_plain', 'sim_nb/fast.py'),
                              'sim_nb.fast.FastLLM.fast': ('fast.html#fastllm.fast', 'sim_nb/fast.py'),
