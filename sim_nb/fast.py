@@ -321,14 +321,15 @@ void forward(const Conf *c, void **W, const float *x, float *y, char *buf, char 
     {
         #pragma omp for schedule(static)
         for (long m = 0; m < M; m++) memcpy(w.x + m * d, x + m * d, d * 4);
-        for (long l = 0; l < c->L; l++, W += PARTS) {
+        for (long l = 0; l < c->L; l++) {
+            void **V = W + l * PARTS;  // of this thread: W is shared by all
             Kept k; kept(c, buf + l * step, &k);
-            norm(w.x, W[NORM_1], k.n1, w.z, k.r1, M, d, c->llama, c->eps);
+            norm(w.x, V[NORM_1], k.n1, w.z, k.r1, M, d, c->llama, c->eps);
             if (l < c->L - 1) {
-                product(STORE, (Prod){w.z, d, W[QKV], d * 32, W[B_QKV], M, E, d, k.qkv, E, 0, 0});
+                product(STORE, (Prod){w.z, d, V[QKV], d * 32, V[B_QKV], M, E, d, k.qkv, E, 0, 0});
                 attention(c, c->T, k.qkv, E, k.qkv + Hd, E, w.o, 0, 0, 0);
-                product(ADD, (Prod){w.o, Hd, W[PROJ], Hd * 32, W[B_PROJ], M, d, Hd, w.x, d, 0, 0});
-                mlp(c, W, w.x, &k, &w, M);
+                product(ADD, (Prod){w.o, Hd, V[PROJ], Hd * 32, V[B_PROJ], M, d, Hd, w.x, d, 0, 0});
+                mlp(c, V, w.x, &k, &w, M);
                 continue;
             }
             #pragma omp for schedule(static)
@@ -336,11 +337,11 @@ void forward(const Conf *c, void **W, const float *x, float *y, char *buf, char 
                 memcpy(w.nl + b * d, w.z + (b * c->T + c->T - 1) * d, d * 2);
                 memcpy(y + b * d, w.x + (b * c->T + c->T - 1) * d, d * 4);
             }
-            product(STORE, (Prod){w.nl, d, W[QKV], d * 32, W[B_QKV], c->B, Hd, d, k.q, Hd, 0, 0});
-            product(STORE, (Prod){w.z, d, (bf16 *)W[QKV] + Hd * d, d * 32, W[B_QKV] ? (float *)W[B_QKV] + Hd : 0, M, KV, d, k.qkv, KV, 0, 0});
+            product(STORE, (Prod){w.nl, d, V[QKV], d * 32, V[B_QKV], c->B, Hd, d, k.q, Hd, 0, 0});
+            product(STORE, (Prod){w.z, d, (bf16 *)V[QKV] + Hd * d, d * 32, V[B_QKV] ? (float *)V[B_QKV] + Hd : 0, M, KV, d, k.qkv, KV, 0, 0});
             attention(c, 1, k.q, Hd, k.qkv, KV, w.o, 0, 0, 0);
-            product(ADD, (Prod){w.o, Hd, W[PROJ], Hd * 32, W[B_PROJ], c->B, d, Hd, y, d, 0, 0});
-            mlp(c, W, y, &k, &w, c->B);
+            product(ADD, (Prod){w.o, Hd, V[PROJ], Hd * 32, V[B_PROJ], c->B, d, Hd, y, d, 0, 0});
+            mlp(c, V, y, &k, &w, c->B);
         }
     }
 }
