@@ -720,6 +720,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '', 'doc_host': '', 'git_url
                               'sim_nb.model.SimV0Model.tokens': ('model.html#simv0model.tokens', 'sim_nb/model.py'),
                               'sim_nb.model.SimV0Model.trainable_state_dict': ( 'model.html#simv0model.trainable_state_dict',
                                                                                 'sim_nb/model.py'),
+                              'sim_nb.model.SimV0Model.visual_tokens': ('model.html#simv0model.visual_tokens', 'sim_nb/model.py'),
                               'sim_nb.model.Standardize': ('model.html#standardize', 'sim_nb/model.py'),
                               'sim_nb.model.Standardize.__init__': ('model.html#standardize.__init__', 'sim_nb/model.py'),
                               'sim_nb.model.Standardize._check': ('model.html#standardize._check', 'sim_nb/model.py'),

@@ -266,11 +266,21 @@ def features(self: SimV0Model,
     with torch.no_grad(): return self.encoder(x.flatten(0, 1)).unflatten(0, x.shape[:2])
 
 @patch
+def visual_tokens(self: SimV0Model,
+    x: torch.Tensor,  # [B, F, dv], from `features`
+) -> torch.Tensor:    # [B, K, d]
+    "Projected and pooled; averages are taken before the last linear layer, which gives the same for half the work"
+    if self.pooling != 'mean': return self.pool(self.projector(x))
+    *first, last = self.projector
+    for layer in first: x = layer(x)
+    return last(self.pool(x))
+
+@patch
 def tokens(self: SimV0Model,
     inputs: dict,     # inputs of a batch
 ) -> torch.Tensor:    # [B, K+2, d]: V, T, Q, normalised
     "The sequence that the LLM will read, before it is scaled"
-    v = self.pool(self.projector(self.features(inputs)))
+    v = self.visual_tokens(self.features(inputs))
     t = self.telemetry_mlp(check_dims(inputs[TELEMETRY], TELEMETRY, B=None, channels=len(CHANNELS)))
     x = self.norm(torch.cat([v, t[:, None], self.task_token.expand(t.shape[0], 1, -1)], dim=1))
     return self._hide_vision(x) if self.training and self.vision_dropout else x
