@@ -311,18 +311,18 @@ COMPARED = ('majority', 'telemetry, logistic', 'mean + last + telemetry, logisti
 
 def comparison(
     cfg: SimConfig,
-    preds: dict,       # head -> predicted ids [N] of the run, on the test split
+    own: dict,         # name of the row -> head -> predicted ids [N] of the run, on the test split
     train_ds,          # training split with features
     test_ds,           # test split with features
     names=COMPARED,    # names in `BASELINES`
-) -> list:             # rows of `judge`, the run's first
+) -> list:             # rows of `judge`, the run's own first
     "The run beside simpler models that saw the same windows"
     truth = test_ds.labels
     if test_ds.dv is None: names = [o for o in names if set(BASELINES[o].parts) <= {'telemetry'}]  # raw frames are too much for them
     def answers(name):
         preds = fit_baseline(name, train_ds, cfg.training.seed).predict(test_ds)
         return {k: np.zeros(len(test_ds), int) if p is None else p for k, p in preds.items()}  # None: no label to learn from
-    return [judge(f'SIM, {cfg.model.llm_name_or_path}', preds, truth), *(judge(o, answers(o), truth) for o in names)]
+    return [judge(o, preds, truth) for o, preds in own.items()] + [judge(o, answers(o), truth) for o in names]
 
 # %% ../nbs/15_train.ipynb #f72ed01e
 def _view(cfg, episodes):
@@ -342,12 +342,15 @@ def test_run(
     cfg: SimConfig,     # as it was trained
     learn,              # its learner
 ) -> list:              # rows of `judge`
-    "Judge the best epoch on the test split; write `metrics/test_metrics.jsonl` and `report.html`"
-    load_trainable(learn.model, read_checkpoint(run.best)['model_state_dict'], 'best.pt')
-    ds = open_split(cfg, 'test', _cache_encoder(cfg))
-    outputs, _ = learn.get_preds(dl=make_dl(ds, cfg.data.batch_size))
-    probs = {k: outputs[h.logits_key].softmax(1).numpy() for k, h in HEADS.items()}
-    rows = comparison(cfg, {k: p.argmax(1) for k, p in probs.items()}, learn.dls.train_ds, ds)
+    "Judge the last and the best epoch on the test split; write `metrics/test_metrics.jsonl` and, about the best, `report.html`"
+    ds, own = open_split(cfg, 'test', _cache_encoder(cfg)), {}
+    for path in (run.last, run.best):
+        ckpt = read_checkpoint(path)
+        load_trainable(learn.model, ckpt['model_state_dict'], path.name)
+        outputs, _ = learn.get_preds(dl=make_dl(ds, cfg.data.batch_size))
+        probs = {k: outputs[h.logits_key].softmax(1).numpy() for k, h in HEADS.items()}
+        own[f"SIM, {path.name} (epoch {ckpt['epoch']})"] = {k: p.argmax(1) for k, p in probs.items()}
+    rows = comparison(cfg, own, learn.dls.train_ds, ds)
     write_jsonl(run.metrics('test'), rows)
     episodes = np.zeros(len(ds), int) if ds.episodes is None else ds.episodes  # without episodes all windows are one drive
     picture, seconds = _view(cfg, episodes)
