@@ -24,7 +24,7 @@ from torch.utils.data import DataLoader, Dataset
 # %% ../nbs/23_bench.ipynb #d0ae66e2
 from .config import command
 from .data import DummySimDataset, TelemetryStats, WindowDataset, make_dl
-from .fast import has_amx
+from .fast import kernels
 from .graph import BACKENDS, make_backend
 from .labels import HEADS, TELEMETRY, VIS_FEATS
 from .learner import adamw, clipped_step, evaluate, seed_everything
@@ -418,7 +418,7 @@ def machine() -> dict:  # plain data
         try: return version(k)
         except PackageNotFoundError: return None
     return dict(cpu=cpu, cores=os.cpu_count(), threads=torch.get_num_threads(), load=os.getloadavg()[0], python=platform.python_version(),
-                amx=has_amx(), versions={k: ver(k) for k in ('torch', 'transformers', 'sim_nb', 'onnxruntime')})
+                kernel=kernels()[0], versions={k: ver(k) for k in ('torch', 'transformers', 'sim_nb', 'onnxruntime')})
 
 def table(
     rows: list,  # of `Row`
