@@ -4,10 +4,10 @@
 
 # %% auto #0
 __all__ = ['log', 'KERNELS', 'FAMILIES', 'NoFastPath', 'kernels', 'kernel', 'pack', 'pack8', 'gpt2_layers', 'llama_layers',
-           'Stack', 'FastLLM', 'disagreement', 'load_fast']
+           'Stack', 'FastLLM', 'disagreement', 'load_fast', 'PackedLinear', 'packed']
 
 # %% ../nbs/06a_fast.ipynb #1f76cf51
-import ctypes, functools, hashlib, logging, os, platform, shutil, subprocess, tempfile
+import copy, ctypes, functools, hashlib, logging, os, platform, shutil, subprocess, tempfile
 from pathlib import Path
 import torch
 from fastcore.basics import patch
@@ -156,6 +156,7 @@ _AVX512 = r'''
 enum { ROWS = 12 };
 static inline __attribute__((always_inline)) void block(const int r, const bf16 *A, long lda, const bf16 *B, long kb, const bf16 *next, long lines, float (*c)[32]) {
     __m512 s[ROWS][2];
+    #pragma GCC unroll 12
     for (int i = 0; i < r; i++) s[i][0] = s[i][1] = _mm512_setzero_ps();
     for (long k = 0; k < kb; k++, B += 1024, A += 32) {
         for (long l = 0; l < lines; l++) _mm_prefetch((const char *)(next + k * 1024 + l * 32), _MM_HINT_T1);
@@ -171,6 +172,7 @@ static inline __attribute__((always_inline)) void block(const int r, const bf16 
             }
         }
     }
+    #pragma GCC unroll 12
     for (int i = 0; i < r; i++) _mm512_storeu_ps(c[i], s[i][0]), _mm512_storeu_ps(c[i] + 16, s[i][1]);
 }
 #define OF(n) static __attribute__((noinline)) void block##n(const bf16 *A, long lda, const bf16 *B, long kb, const bf16 *next, long lines, float (*c)[32]) { \
@@ -191,6 +193,69 @@ static inline __attribute__((always_inline)) void product(const int mode, Prod p
 }
 '''
 
+# %% ../nbs/06a_fast.ipynb #a1c0de08
+_VNNI = r'''
+enum { R8 = 6, HEAD = 256 };  // rows of a block, bytes before the weights of a panel
+static long panel8(long K) { return HEAD + K * 32; }
+
+static void quantise(const Prod *p, uint8_t *q, float *scale) {  // each row of A -> its high bytes, then its low bytes
+    #pragma omp for schedule(static)
+    for (long m = 0; m < p->M; m++) {
+        const bf16 *a = p->A + m * p->lda;
+        float top = 1e-30f;
+        #pragma omp simd reduction(max : top)
+        for (long k = 0; k < p->K; k++) { const float v = fabsf(up(a[k])); top = v > top ? v : top; }
+        const float per = 32767.f / top;
+        uint8_t *hi = q + m * 2 * p->K, *lo = hi + p->K;
+        scale[m] = top / 32767.f;
+        #pragma omp simd
+        for (long k = 0; k < p->K; k++) { const int32_t u = (int32_t)rintf(up(a[k]) * per) + 32768; hi[k] = u >> 8; lo[k] = u; }
+    }
+}
+static inline __attribute__((always_inline)) void bytes(const int r, const uint8_t *A, long K, const char *B, const char *next, int32_t (*hi)[32], int32_t (*lo)[32]) {
+    __m512i s[R8][4];
+    #pragma GCC unroll 6
+    for (int i = 0; i < r; i++) s[i][0] = s[i][1] = s[i][2] = s[i][3] = _mm512_setzero_si512();
+    for (long k = 0; k < K / 4; k++, B += 128, next += 128, A += 4) {
+        const __m512i b0 = _mm512_loadu_si512(B), b1 = _mm512_loadu_si512(B + 64);
+        _mm_prefetch(next, _MM_HINT_T1); _mm_prefetch(next + 64, _MM_HINT_T1);
+        #pragma GCC unroll 6
+        for (int i = 0; i < r; i++) {
+            int h, l;
+            memcpy(&h, A + i * 2 * K, 4); memcpy(&l, A + i * 2 * K + K, 4);
+            s[i][0] = _mm512_dpbusd_epi32(s[i][0], _mm512_set1_epi32(h), b0); s[i][1] = _mm512_dpbusd_epi32(s[i][1], _mm512_set1_epi32(h), b1);
+            s[i][2] = _mm512_dpbusd_epi32(s[i][2], _mm512_set1_epi32(l), b0); s[i][3] = _mm512_dpbusd_epi32(s[i][3], _mm512_set1_epi32(l), b1);
+        }
+    }
+    #pragma GCC unroll 6
+    for (int i = 0; i < r; i++) {
+        _mm512_storeu_si512(hi[i], s[i][0]); _mm512_storeu_si512(hi[i] + 16, s[i][1]);
+        _mm512_storeu_si512(lo[i], s[i][2]); _mm512_storeu_si512(lo[i] + 16, s[i][3]);
+    }
+}
+#define OF8(n) static __attribute__((noinline)) void bytes_##n(const uint8_t *A, long K, const char *B, const char *next, int32_t (*hi)[32], int32_t (*lo)[32]) { \
+    bytes(n, A, K, B, next, hi, lo); }
+OF8(1) OF8(2) OF8(4) OF8(6)
+
+static inline __attribute__((always_inline)) void product8(const int mode, Prod p, void *copy) {
+    uint8_t *A = copy;
+    float *scale = (float *)(A + p.M * 2 * p.K);
+    quantise(&p, A, scale);
+    #pragma omp for schedule(static)
+    for (long n = 0; n < p.N; n += 32) for (long m = 0; m < p.M; m += R8) {
+        const long r = p.M - m < R8 ? p.M - m : R8;
+        const char *B = (const char *)p.B + n / 32 * panel8(p.K);
+        const float *w = (const float *)B;
+        const int32_t *sums = (const int32_t *)(w + 32);
+        _Alignas(64) int32_t hi[R8][32], lo[R8][32];
+        _Alignas(64) float c[R8][32];
+        (r == 1 ? bytes_1 : r == 2 ? bytes_2 : r <= 4 ? bytes_4 : bytes_6)(A + m * 2 * p.K, p.K, B + HEAD, B + HEAD + panel8(p.K), hi, lo);
+        for (int i = 0; i < r; i++) for (int j = 0; j < 32; j++) c[i][j] = (256.f * (hi[i][j] - 128 * sums[j]) + lo[i][j]) * (scale[m + i] * w[j]);
+        finish(mode, &p, c, m, n, r);
+    }
+}
+'''
+
 # %% ../nbs/06a_fast.ipynb #a1c0de06
 _PORTABLE = r'''
 #ifdef __AVX512F__
@@ -200,6 +265,7 @@ enum { ROWS = 6, LANES = 8 };
 #endif
 typedef float Vec __attribute__((vector_size(LANES * 4), aligned(4), may_alias));
 typedef uint32_t Words __attribute__((vector_size(LANES * 4), aligned(4), may_alias));
+typedef int32_t Ints __attribute__((vector_size(LANES * 4), aligned(4), may_alias));
 
 static inline __attribute__((always_inline)) void block(const int r, const float *A, long K, const bf16 *B, float (*c)[32]) {
     for (int half = 0; half < 2; half++) {
@@ -237,69 +303,37 @@ static inline __attribute__((always_inline)) void product(const int mode, Prod p
         finish(mode, &p, c, m, n, r);
     }
 }
-'''
 
-# %% ../nbs/06a_fast.ipynb #a1c0de08
-_INT8 = r'''
-enum { R8 = 6, HEAD = 256 };  // rows of a block, bytes before the weights of a panel
+enum { HEAD = 256 };  // bytes before the weights of a panel: scales and sums of its columns
 static long panel8(long K) { return HEAD + K * 32; }
-
-static void quantise(const Prod *p, uint8_t *q, float *scale) {  // rows of A -> per four numbers their high bytes, then their low bytes
-    #pragma omp for schedule(static)
-    for (long m = 0; m < p->M; m++) {
-        const bf16 *a = p->A + m * p->lda;
-        float top = 1e-30f;
-        for (long k = 0; k < p->K; k++) top = fmaxf(top, fabsf(up(a[k])));
-        scale[m] = top / 32767.f;
-        for (long k = 0; k < p->K; k++) {
-            const uint32_t u = (int32_t)rintf(up(a[k]) * (32767.f / top)) + 32768;
-            uint8_t *o = q + m * 2 * p->K + k / 4 * 8 + k % 4;
-            o[0] = u >> 8; o[4] = u;
+static inline __attribute__((always_inline)) void bytes(const int r, const float *A, long K, const char *B, float (*c)[32]) {
+    for (int half = 0; half < 2; half++) for (int v = 0; v < 16 / LANES; v++) {
+        Vec s[ROWS];
+        memset(s, 0, sizeof s);
+        for (long k = 0; k < K; k += 4) {
+            const Words w = *(const Words *)(B + HEAD + k * 32 + half * 64 + v * LANES * 4);
+            for (int e = 0; e < 4; e++) {
+                const Vec b = __builtin_convertvector((Ints)(w << (24 - 8 * e)) >> 24, Vec);
+                #pragma GCC unroll 12
+                for (int i = 0; i < r; i++) s[i] += A[i * K + k + e] * b;
+            }
         }
+        const float *scale = (const float *)B + half * 16 + v * LANES;
+        for (int i = 0; i < r; i++) for (int j = 0; j < LANES; j++) c[i][half * 16 + v * LANES + j] = s[i][j] * scale[j];
     }
 }
-static inline __attribute__((always_inline)) void bytes(const int r, const uint8_t *A, long K, const char *B, const char *next, int32_t (*hi)[32], int32_t (*lo)[32]) {
-#if defined __AVX512VNNI__ && (defined AMX || defined AVX512)
-    __m512i s[R8][4];
-    for (int i = 0; i < r; i++) for (int v = 0; v < 4; v++) s[i][v] = _mm512_setzero_si512();
-    for (long k = 0; k < K / 4; k++, B += 128, next += 128, A += 8) {
-        const __m512i b0 = _mm512_loadu_si512(B), b1 = _mm512_loadu_si512(B + 64);
-        _mm_prefetch(next, _MM_HINT_T1); _mm_prefetch(next + 64, _MM_HINT_T1);
-        #pragma GCC unroll 6
-        for (int i = 0; i < r; i++) {
-            int h, l;
-            memcpy(&h, A + i * 2 * K, 4); memcpy(&l, A + i * 2 * K + 4, 4);
-            s[i][0] = _mm512_dpbusd_epi32(s[i][0], _mm512_set1_epi32(h), b0); s[i][1] = _mm512_dpbusd_epi32(s[i][1], _mm512_set1_epi32(h), b1);
-            s[i][2] = _mm512_dpbusd_epi32(s[i][2], _mm512_set1_epi32(l), b0); s[i][3] = _mm512_dpbusd_epi32(s[i][3], _mm512_set1_epi32(l), b1);
-        }
-    }
-    for (int i = 0; i < r; i++) for (int v = 0; v < 2; v++) _mm512_storeu_si512(hi[i] + 16 * v, s[i][v]), _mm512_storeu_si512(lo[i] + 16 * v, s[i][2 + v]);
-#else
-    memset(hi, 0, r * 128); memset(lo, 0, r * 128);
-    for (long k = 0; k < K / 4; k++) for (int i = 0; i < r; i++) for (int e = 0; e < 4; e++) {
-        const int h = A[i * 2 * K + k * 8 + e], l = A[i * 2 * K + k * 8 + 4 + e];
-        for (int j = 0; j < 32; j++) { const int b = ((const int8_t *)B)[k * 128 + j * 4 + e]; hi[i][j] += h * b; lo[i][j] += l * b; }
-    }
-#endif
-}
-#define OF8(n) static __attribute__((noinline)) void bytes_##n(const uint8_t *A, long K, const char *B, const char *next, int32_t (*hi)[32], int32_t (*lo)[32]) { \
-    bytes(n, A, K, B, next, hi, lo); }
-OF8(1) OF8(2) OF8(4) OF8(6)
+static __attribute__((noinline)) void bytes_1(const float *A, long K, const char *B, float (*c)[32]) { bytes(1, A, K, B, c); }
+static __attribute__((noinline)) void bytes_all(const float *A, long K, const char *B, float (*c)[32]) { bytes(ROWS, A, K, B, c); }
 
 static inline __attribute__((always_inline)) void product8(const int mode, Prod p, void *copy) {
-    uint8_t *A = copy;
-    float *scale = (float *)(A + p.M * 2 * p.K);
-    quantise(&p, A, scale);
+    float *A = copy;
     #pragma omp for schedule(static)
-    for (long n = 0; n < p.N; n += 32) for (long m = 0; m < p.M; m += R8) {
-        const long r = p.M - m < R8 ? p.M - m : R8;
-        const char *B = (const char *)p.B + n / 32 * panel8(p.K);
-        const float *w = (const float *)B;
-        const int32_t *sums = (const int32_t *)(w + 32);
-        _Alignas(64) int32_t hi[R8][32], lo[R8][32];
-        _Alignas(64) float c[R8][32];
-        (r == 1 ? bytes_1 : r == 2 ? bytes_2 : r <= 4 ? bytes_4 : bytes_6)(A + m * 2 * p.K, p.K, B + HEAD, B + HEAD + panel8(p.K), hi, lo);
-        for (int i = 0; i < r; i++) for (int j = 0; j < 32; j++) c[i][j] = (256.f * (hi[i][j] - 128 * sums[j]) + lo[i][j]) * (scale[m + i] * w[j]);
+    for (long m = 0; m < p.M; m++) for (long k = 0; k < p.K; k++) A[m * p.K + k] = up(p.A[m * p.lda + k]);
+    #pragma omp for schedule(static)
+    for (long n = 0; n < p.N; n += 32) for (long m = 0; m < p.M; m += ROWS) {
+        const long r = p.M - m < ROWS ? p.M - m : ROWS;
+        _Alignas(64) float c[ROWS][32];
+        (r == 1 ? bytes_1 : bytes_all)(A + m * p.K, p.K, (const char *)p.B + n / 32 * panel8(p.K), c);
         finish(mode, &p, c, m, n, r);
     }
 }
@@ -378,6 +412,12 @@ static inline __attribute__((always_inline)) void heads(const Conf *c, const lon
         float K[T][hd], V[T][hd], dK[T][hd], dV[T][hd], Q[hd], P[T], dP[T], O[hd];
         #define ROT(tab, t) (tab ? tab + (t) * hd : 0)
         for (long t = 0; t < T; t++) {
+            for (long j = 0; j < hd; j += 32) {  // of the next head
+                __builtin_prefetch(kv + (b * T + t) * ldkv + (g + 1) * hd + j);
+                __builtin_prefetch(kv + (b * T + t) * ldkv + (c->G + g + 1) * hd + j);
+                if (t < nq) __builtin_prefetch(q + (b * nq + t) * ldq + (g + 1) * group * hd + j);
+                if (t < nq && back) __builtin_prefetch(o + (b * nq + t) * E + (g + 1) * group * hd + j);
+            }
             load(K[t], kv + (b * T + t) * ldkv + g * hd, hd, ROT(c->cos, t), ROT(c->sin, t));
             load(V[t], kv + (b * T + t) * ldkv + (c->G + g) * hd, hd, 0, 0);
         }
@@ -551,6 +591,17 @@ void backward(const Conf *c, void **W, const float *gy, float *gx, char *buf, ch
         norm_back(w->dn, V[NORM_1], k.n1, k.r1, gx, w->g16, M, d, c->llama);
     }
 }
+
+// out[M, N] = x[M, K] @ W + b: one linear layer
+void linear(long threads, long M, long N, long K, const float *x, const void *W, const float *b, float *out, bf16 *wbuf) {
+    void *copy = wbuf + M * K;
+    #pragma omp parallel num_threads(threads)
+    {
+        #pragma omp for schedule(static)
+        for (long i = 0; i < M * K; i++) wbuf[i] = down(x[i]);
+        product(FLOAT, (Prod){wbuf, K, W, K * 32, b, M, N, K, out, N, 0, 0}, copy);
+    }
+}
 '''
 
 # %% ../nbs/06a_fast.ipynb #03fac359
@@ -582,8 +633,8 @@ def _cpu(what):
     return bool(check and check())
 
 KERNELS = {  # how to multiply, fastest first: name -> (C code, does this processor have what it needs?)
-    'amx': (_AMX, lambda: _cpu('amx_tile')),
-    'avx512': (_AVX512, lambda: _cpu('avx512_bf16')),
+    'amx': (_AMX + _VNNI, lambda: _cpu('amx_tile')),
+    'avx512': (_AVX512 + _VNNI, lambda: _cpu('avx512_bf16')),
     'portable': (_PORTABLE, lambda: True)}
 
 def kernels() -> list:  # keys of `KERNELS`, fastest first
@@ -598,7 +649,7 @@ def _flags_of_cpu():
 
 @functools.lru_cache
 def _load(how):
-    code = _NUMBERS + _PRODUCT + KERNELS[how][0] + _INT8 + _NORM + _ATTENTION + _STACK
+    code = _NUMBERS + _PRODUCT + KERNELS[how][0] + _NORM + _ATTENTION + _STACK
     key = hashlib.sha256((code + ' '.join(_FLAGS) + _flags_of_cpu()).encode()).hexdigest()[:16]
     file = cache_home()/'kernels'/f'{how}-{key}.so'
     if not file.exists(): _compile(code, file, how.upper())
@@ -782,6 +833,13 @@ class FastLLM(FrozenLLM):
         self.stack, self.path = None, f'plain: {why}'
         log.warning(f"LLM {self.name!r} runs on the plain path: {why}")
 
+    def half(self):
+        bf16 = self.stack is not None and self.stack.how != 'portable' and not self.stack.sizes['int8'] and self.device.type == 'cpu'
+        return torch.autocast('cpu', torch.bfloat16, enabled=bf16 or torch.is_autocast_enabled('cpu'))
+
+    @property
+    def device(self): return next(self.net.parameters()).device
+
     def plain(self, prefix): return super().forward(prefix)
 
     def fast(self, prefix):
@@ -814,6 +872,7 @@ def disagreement(
 def _check(self: FastLLM, tolerance):
     "Compare both paths once"
     x = torch.randn(2, 6, self.d, generator=torch.Generator().manual_seed(0)) * self.embed_rms
+    if self.stack.sizes['int8']: return self._check_int8(x, tolerance)
     errors = max(disagreement(self.fast, self.plain, x))
     if not errors <= tolerance: tolerance = min(.5, max(disagreement(self._autocast, self.plain, x)))
     if not errors <= tolerance: self._stay_plain(f"the kernel differs from the model by {errors:.2g}, at most {tolerance:.2g} is rounding")
@@ -822,6 +881,13 @@ def _check(self: FastLLM, tolerance):
 def _autocast(self: FastLLM, prefix):
     "PyTorch's own bf16"
     with torch.autocast('cpu', torch.bfloat16): return self.plain(prefix).to(prefix.dtype)
+@patch
+@torch.no_grad()
+def _check_int8(self: FastLLM, x, tolerance):
+    "8-bit weights may be off by the tolerance; there is no gradient to compare"
+    want = self.plain(x)
+    error = ((self.fast(x) - want).norm() / want.norm()).item()
+    if not error <= tolerance: self._stay_plain(f"8-bit weights change the readout by {error:.2g}, at most {tolerance:.2g} is taken for rounding")
 
 # %% ../nbs/06a_fast.ipynb #14f8d0c6
 def load_fast(
@@ -836,3 +902,32 @@ def load_fast(
     llm = FastLLM(load_llm(name_or_path, layers, gradient_checkpointing))
     if dtype == 'bf16' and llm.stack is None: llm.net.to(torch.bfloat16)
     return llm
+
+# %% ../nbs/06a_fast.ipynb #a1c0de13
+class PackedLinear(nn.Module):
+    "A linear layer for deciding, with bf16 weights packed once; without a gradient"
+    def __init__(self,
+        lin: nn.Linear,  # on the CPU; both widths are multiples of 32
+    ):
+        super().__init__()
+        self.n, self.k = lin.weight.shape
+        if self.n % 32 or self.k % 32: raise NoFastPath(f"a linear layer {self.k} -> {self.n}: expected multiples of 32")
+        self.lib, self.pool, self.weight = kernel(), [], pack(lin.weight.detach().float())
+        self.bias = None if lin.bias is None else lin.bias.detach().float().clone()
+
+    def forward(self, x):
+        rows = x.detach().float().reshape(-1, self.k).contiguous()
+        out, m = rows.new_empty(len(rows), self.n), len(rows) + 32
+        work = _Lease(self.pool, m * self.k * 2 + m * (self.k + 1) * 4)
+        sizes = (ctypes.c_long(o) for o in (torch.get_num_threads(), len(rows), self.n, self.k))
+        self.lib.linear(*sizes, _ptr(rows), _ptr(self.weight), None if self.bias is None else _ptr(self.bias), _ptr(out), _ptr(work.tensor))
+        return out.view(*x.shape[:-1], self.n)
+
+def packed(
+    module: nn.Module,  # in eval mode
+) -> nn.Module:         # shares everything else
+    "A copy of a module whose linear layers are `PackedLinear` where their widths allow"
+    if isinstance(module, nn.Linear): return module if any(o % 32 for o in module.weight.shape) else PackedLinear(module)
+    new = copy.copy(module)
+    new._modules = {k: o if o is None else packed(o) for k, o in module._modules.items()}
+    return new

@@ -37,7 +37,7 @@ class SimV0Inference:
     def __init__(self,
         checkpoint_path,  # a checkpoint file, or a run folder and then its best one
         device='cpu',     # 'cpu', 'cuda', 'cuda:1', 'mps'
-        backend='torch',  # 'torch' (the reference), 'onnx' or 'onnx-int8', see `BACKENDS`
+        backend='torch',  # 'torch' (the reference), 'int8', 'onnx' or 'onnx-int8', see `BACKENDS`
     ):
         if backend not in BACKENDS: raise ValueError(f"unknown backend {backend!r}: expected one of {list(BACKENDS)}")
         if backend != 'torch' and str(device) != 'cpu': raise ValueError(f"backend {backend!r} runs on the CPU, not on {device!r}")

@@ -8,7 +8,7 @@ __all__ = ['RANDOM_LLMS', 'DOWNLOADS', 'DTYPES', 'parse_random', 'random_config'
 
 # %% ../nbs/06_llm.ipynb #e6bc9524
 import argparse, difflib, hashlib, json, os, subprocess, sys, tempfile, zipfile
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -207,6 +207,12 @@ def train(self: FrozenLLM,
 ) -> FrozenLLM:         # the module itself, as in PyTorch
     "Stay in eval mode"
     return super(FrozenLLM, self).train(False)
+
+# %% ../nbs/06_llm.ipynb #b2c0de01
+@patch
+def half(self: FrozenLLM):  # context manager
+    "The precision of large products in front of the LLM: as the caller has it; the fast path takes bf16 there too"
+    return nullcontext()
 
 # %% ../nbs/06_llm.ipynb #325d0b40
 @patch

@@ -280,9 +280,9 @@ def tokens(self: SimV0Model,
     inputs: dict,     # inputs of a batch
 ) -> torch.Tensor:    # [B, K+2, d]: V, T, Q, normalised
     "The sequence that the LLM will read, before it is scaled"
-    v = self.visual_tokens(self.features(inputs))
+    with self.llm.half(): v = self.visual_tokens(self.features(inputs))
     t = self.telemetry_mlp(check_dims(inputs[TELEMETRY], TELEMETRY, B=None, channels=len(CHANNELS)))
-    x = self.norm(torch.cat([v, t[:, None], self.task_token.expand(t.shape[0], 1, -1)], dim=1))
+    x = self.norm(torch.cat([v.to(t.dtype), t[:, None], self.task_token.expand(t.shape[0], 1, -1)], dim=1))
     return self._hide_vision(x) if self.training and self.vision_dropout else x
 
 @patch

@@ -134,7 +134,7 @@ class SimStream:
     "Live decisions: one frame in, one decision out"
     def __init__(self,
         source,                 # a checkpoint, a run folder, or a `SimV0Inference`
-        backend='torch',        # for a checkpoint: 'torch', 'onnx' or 'onnx-int8'
+        backend='torch',        # for a checkpoint: 'torch', 'int8', 'onnx' or 'onnx-int8'
         encoder='torch',        # 'torch', 'fused' or 'onnx', see `frame_encoder`
         max_gap_s=.25,          # longest time between two frames of one window, seconds
         max_age_s=.5,           # from this age on a decision is stale, seconds
@@ -149,7 +149,7 @@ class SimStream:
         self.frame_shape = tuple(frame_shape) if frame_shape else None
         self.cached = self.inf.model.encoder is None
         self.encode = frame_encoder(stream_encoder(self.inf), encoder)
-        self.run = self.inf.run if isinstance(self.inf.run, OnnxBackend) else features_model(self.inf.model)
+        self.run = self.inf.run if isinstance(self.inf.run, OnnxBackend) else features_model(self.inf.run)
         self.reset(); self.warm_up()
 
 # %% ../nbs/17_stream.ipynb #bcb0397f
