@@ -4,10 +4,10 @@
 
 # %% auto #0
 __all__ = ['PARTS', 'in_turns', 'Row', 'rate_row', 'part', 'Setup', 'PlainLLM', 'NoGradLLM', 'make_model', 'plain_step',
-           'our_step', 'batches', 'train', 'agreement', 'eval', 'percentiles', 'same_answers', 'trained', 'decide',
-           'raw_frames', 'whole_window', 'stream_checkpoint', 'stream', 'FilePerWindow', 'columns', 'load',
-           'private_mb', 'memory_of', 'growth', 'smooth_frames', 'write_recordings', 'plain_cache', 'video_frames',
-           'cache', 'machine', 'table', 'bench', 'main']
+           'our_step', 'batches', 'limits', 'products', 'train', 'agreement', 'eval', 'percentiles', 'same_answers',
+           'trained', 'decide', 'raw_frames', 'whole_window', 'stream_checkpoint', 'stream', 'FilePerWindow', 'columns',
+           'load', 'private_mb', 'memory_of', 'growth', 'smooth_frames', 'write_recordings', 'plain_cache',
+           'video_frames', 'cache', 'machine', 'table', 'bench', 'main']
 
 # %% ../nbs/23_bench.ipynb #f12196dd
 import argparse, csv, itertools, json, os, platform, resource, subprocess, sys, tempfile, time
@@ -24,7 +24,7 @@ from torch.utils.data import DataLoader, Dataset
 # %% ../nbs/23_bench.ipynb #d0ae66e2
 from .config import command
 from .data import DummySimDataset, TelemetryStats, WindowDataset, make_dl
-from .fast import kernels
+from .fast import PackedLinear, kernels
 from .graph import BACKENDS, make_backend
 from .labels import HEADS, TELEMETRY, VIS_FEATS
 from .learner import adamw, clipped_step, evaluate, seed_everything
@@ -162,6 +162,27 @@ def batches(
     "Batches of made-up windows with a signal"
     ds = DummySimDataset(n * setup.bs, dv=setup.dv, split=split)
     return list(make_dl(ds, setup.bs))
+
+# %% ../nbs/23_bench.ipynb #c3d0de01
+@part
+@torch.no_grad()
+def limits(setup):
+    "Products in fp32 and packed, and the speed of memory"
+    lin, x = nn.Linear(768, 3072), torch.randn(192, 768)
+    packed, big = PackedLinear(lin), torch.ones(64*1024*1024)
+    t = in_turns(dict(plain=lambda: lin(x), ours=lambda: packed(x), memory=lambda: big.sum()), min(setup.seconds, 4.), least=20)
+    gflop, gb = 2*192*768*3072/1e9, 4*len(big)/1e9
+    read = gb/min(t['memory'])
+    return [rate_row('limits', 'a product of 192 rows', gflop, t['plain'], t['ours'], 'GFLOP/s'),
+            Row('limits', 'reading memory', 'GB/s', read, read, 1., note='one sum over 256 MB')]
+
+def products(
+    L=12, d=768, ff=3072,  # layers and widths of a GPT-2
+    B=32, T=6,             # windows and positions
+) -> float:                # floating-point operations
+    "What the LLM must multiply in one training step, forward and for the gradient of the prefix"
+    block, last = 4*d*d + 2*d*ff, B*T*2*d*d + B*(2*d*d + 2*d*ff)
+    return 2*2*((L - 1)*B*T*block + last)
 
 # %% ../nbs/23_bench.ipynb #b05f0af2
 @part
