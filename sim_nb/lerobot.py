@@ -84,7 +84,8 @@ def _h264_stream(out, size, fps, gop, crf):
     st = out.add_stream('libx264', rate=Fraction(str(fps)).limit_denominator(100_000))
     st.height, st.width, st.pix_fmt = *size, 'yuv420p'
     st.codec_context.thread_count = 1
-    st.codec_context.options = dict(g=str(gop), crf=str(crf), bf='0', preset='medium', threads='1')
+    exact = {} if size[1] % 128 == 0 else {'x264-params': 'cpu-independent=1'}
+    st.codec_context.options = dict(g=str(gop), crf=str(crf), bf='0', preset='medium', threads='1', **exact)
     st.codec_context.flags |= av.codec.context.Flags.bitexact
     return st
 

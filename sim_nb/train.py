@@ -437,7 +437,7 @@ def main(
     p.add_argument('--set', nargs='+', action='extend', default=[], metavar='KEY=VALUE', help='change a setting, e.g. training.lr=3e-4')
     p.add_argument('--resume', metavar='RUN', help='go on with the run in this folder')
     p.add_argument('--stop-after', type=_positive, metavar='N', help='stop when epoch N is done')
-    p.add_argument('--threads', type=_positive, metavar='N', help='CPU threads; default: what torch takes')
+    p.add_argument('--threads', type=_positive, metavar='N', help='CPU threads; fewer are faster when other programs keep cores busy. Default: what torch takes')
     a = p.parse_args(args)
     if a.threads: torch.set_num_threads(a.threads)
     if a.config and a.resume: p.error('give --config or --resume, not both')

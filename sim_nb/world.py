@@ -15,6 +15,7 @@ __all__ = ['LAYOUTS', 'TEXTURES', 'FLOORS', 'WALLS', 'BOXES', 'ROCK', 'SHIRTS', 
 # %% ../nbs/04_world.ipynb #72f6bd8d
 import argparse, hashlib, json, math, os, shutil
 from collections import deque
+from concurrent.futures import BrokenExecutor
 from dataclasses import dataclass, field, fields, asdict, replace
 from functools import lru_cache
 from pathlib import Path
@@ -902,7 +903,9 @@ def _run(jobs, workers, progress):
     bar = lambda o: tqdm(o, total=len(jobs), desc='drives', disable=not progress)
     if not workers: return list(bar(map(_work, jobs)))
     with parallel_config('loky', inner_max_num_threads=1):
-        return list(bar(Parallel(min(workers, len(jobs)), batch_size=1, return_as='generator')(map(delayed(_work), jobs))))
+        try: return list(bar(Parallel(min(workers, len(jobs)), batch_size=1, return_as='generator')(map(delayed(_work), jobs))))
+        except BrokenExecutor as e: raise ChildProcessError("expected every worker process to finish its drives, but the system stopped one, "
+            "often for lack of memory. The finished drives are kept: call again to go on, perhaps with fewer workers") from e
 
 # %% ../nbs/04_world.ipynb #55b799a1
 def _is_made(out, params):
