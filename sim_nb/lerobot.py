@@ -4,9 +4,10 @@
 
 # %% auto #0
 __all__ = ['SIM_COLUMNS', 'TELEMETRY_PRESETS', 'DatasetError', 'MissingFileError', 'encode_video', 'VideoInfo', 'probe_video',
-           'VideoReader', 'column_stats', 'image_stats', 'LeRobotWriter', 'load_info', 'feature_names', 'dataset_path',
-           'Episode', 'load_episodes', 'find_camera', 'Source', 'parse_source', 'telemetry_map', 'find_source',
-           'ActionRule', 'episode_rows', 'label_values', 'window_rows', 'DriveDataset', 'LeRobotDataset', 'FrameFolder']
+           'VideoReader', 'column_stats', 'video_histogram', 'image_stats', 'LeRobotWriter', 'load_info',
+           'feature_names', 'dataset_path', 'Episode', 'load_episodes', 'find_camera', 'Source', 'parse_source',
+           'telemetry_map', 'find_source', 'ActionRule', 'episode_rows', 'label_values', 'window_rows', 'DriveDataset',
+           'LeRobotDataset', 'FrameFolder']
 
 # %% ../nbs/03_lerobot.ipynb #fb48f05e
 import csv, hashlib, io, json, logging, math, os, re, shutil, string
@@ -83,7 +84,8 @@ def _h264_stream(out, size, fps, gop, crf):
     st = out.add_stream('libx264', rate=Fraction(str(fps)).limit_denominator(100_000))
     st.height, st.width, st.pix_fmt = *size, 'yuv420p'
     st.codec_context.thread_count = 1
-    st.codec_context.options = dict(g=str(gop), crf=str(crf), bf='0', preset='medium', threads='1')
+    exact = {} if size[1] % 128 == 0 else {'x264-params': 'cpu-independent=1'}
+    st.codec_context.options = dict(g=str(gop), crf=str(crf), bf='0', preset='medium', threads='1', **exact)
     st.codec_context.flags |= av.codec.context.Flags.bitexact
     return st
 
@@ -202,8 +204,10 @@ def column_stats(
     return {**res, **{k: np.quantile(x, q, axis=0).tolist() for k, q in _QUANTILES.items()}}
 
 # %% ../nbs/03_lerobot.ipynb #65dab969
-def _video_histogram(path):
-    "Number of frames, and how often each byte value occurs per colour, int64 [3, 256], in a sample of the frames"
+def video_histogram(
+    path,     # a video file
+) -> tuple:   # number of frames looked at, and how often each byte value occurs per colour, int64 [3, 256]
+    "The colours in a sample of the frames, about 120 lines and columns of each"
     v = VideoReader(path)
     n = len(v)
     ks = np.unique(np.linspace(0, n-1, max(min(n, 100), int(n**.75))).round().astype(int))
@@ -211,7 +215,7 @@ def _video_histogram(path):
     for k in ks:
         x = v[int(k)]
         x = x[::max(x.shape[0]//120, 1), ::max(x.shape[1]//120, 1)]
-        hist += np.stack([np.bincount(x[..., c].ravel(), minlength=256) for c in range(3)])
+        hist += np.reshape(Image.fromarray(np.ascontiguousarray(x)).histogram(), (3, 256))
     v.close()
     return len(ks), hist
 
@@ -312,6 +316,7 @@ def add_episode(self:LeRobotWriter,
     frames,             # RGB frames uint8 [H, W, 3], or the path of an mp4, which is moved in; a dict by camera name when there are several
     columns,            # {column: [n] or [n, k]}, one value per frame
     task='drive',       # what the rover was told, a few words
+    histograms=None,    # from `video_histogram`, by camera name when there are several; None: made here
 ):
     "Add one episode: its video, its rows, its statistics"
     i = len(self.episodes)
@@ -328,7 +333,7 @@ def add_episode(self:LeRobotWriter,
                 index=np.arange(first, first+n), task_index=np.full(n, self.tasks.index(task)))
     self._write_rows(cols)
     self.rows.append(first+n)
-    self.hists.append({k: _video_histogram(self._video_path(k, i)) for k in videos})
+    self.hists.append({k: video_histogram(self._video_path(k, i)) for k in videos} if histograms is None else self._by_camera(histograms, i))
     self.episodes.append(self._episode_row(i, task, n, first, cols))
     self.video_info = {k: o for k, (_, o) in videos.items()}
 

@@ -182,8 +182,9 @@ def run_report(
     preds, episodes = {k: p.argmax(1) for k, p in probs.items()}, np.asarray(episodes)
     page = Report(f'Run {run.path.name}', f"{len(episodes):,} windows of {len(np.unique(episodes))} test drives")
     page.heading('Against simpler models'); page.table(rows, best=('mean_f1', 'recall_high'))
-    page.text('recall_high: share of the high windows that were called high. false_alarms: share of the others that were called high.')
+    page.text('mean_f1: mean of the macro F1 of risk, reason and action. recall_high: share of the high windows that were called high. false_alarms: share of the others that were called high.')
     page.heading('Learning curves'); page.figure(_curves(run), 'training and validation')
+    page.text('From here on the page is about the best epoch on validation, best.pt.')
     page.heading('Confusion'); page.figure(_confusions(preds, targets), 'rows: the truth')
     if picture is not None and (worst := worst_mistakes(probs['risk'][:, HIGH], targets['risk_id'], episodes)):
         page.heading('Worst mistakes')
@@ -192,6 +193,6 @@ def run_report(
     one = episodes == _longest_story(targets, episodes)
     page.heading(f'One drive: episode {episodes[one][0]}')
     page.figure(plot_timeline(np.asarray(seconds)[one], probs['risk'][one, HIGH], targets['risk_id'][one]),
-                'probability of high risk; the ground shows the true risk (grey none, yellow low, orange medium, red high)')
+                'probability of high risk; the ground shows the true risk (grey none, yellow low, orange medium, red high, white no label)')
     page.heading('Settings'); page.code(run.config.read_text(encoding='utf-8'))
     return page.save(run.path/'report.html')

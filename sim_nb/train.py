@@ -301,7 +301,8 @@ def run_metadata(
 
 # %% ../nbs/15_train.ipynb #9889a8b9
 import numpy as np
-from .baselines import BASELINES, fit_baseline
+from concurrent.futures import ThreadPoolExecutor
+from .baselines import BASELINES, fit_baseline, quiet_fits
 from .data import make_dl
 from .labels import HEADS
 from .report import judge, run_report, text_table
@@ -322,7 +323,8 @@ def comparison(
     def answers(name):
         preds = fit_baseline(name, train_ds, cfg.training.seed).predict(test_ds)
         return {k: np.zeros(len(test_ds), int) if p is None else p for k, p in preds.items()}  # None: no label to learn from
-    return [judge(o, preds, truth) for o, preds in own.items()] + [judge(o, answers(o), truth) for o in names]
+    with quiet_fits(), ThreadPoolExecutor(torch.get_num_threads()) as pool: fits = dict(zip(names, pool.map(answers, names)))
+    return [judge(o, preds, truth) for o, preds in {**own, **fits}.items()]
 
 # %% ../nbs/15_train.ipynb #f72ed01e
 def _view(cfg, episodes):
@@ -435,7 +437,7 @@ def main(
     p.add_argument('--set', nargs='+', action='extend', default=[], metavar='KEY=VALUE', help='change a setting, e.g. training.lr=3e-4')
     p.add_argument('--resume', metavar='RUN', help='go on with the run in this folder')
     p.add_argument('--stop-after', type=_positive, metavar='N', help='stop when epoch N is done')
-    p.add_argument('--threads', type=_positive, metavar='N', help='CPU threads; default: what torch takes')
+    p.add_argument('--threads', type=_positive, metavar='N', help='CPU threads; fewer are faster when other programs keep cores busy. Default: what torch takes')
     a = p.parse_args(args)
     if a.threads: torch.set_num_threads(a.threads)
     if a.config and a.resume: p.error('give --config or --resume, not both')
