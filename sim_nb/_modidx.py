@@ -592,6 +592,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '', 'doc_host': '', 'git_url
                                 'sim_nb.lerobot._episode_list': ('lerobot.html#_episode_list', 'sim_nb/lerobot.py'),
                                 'sim_nb.lerobot._episodes_v2': ('lerobot.html#_episodes_v2', 'sim_nb/lerobot.py'),
                                 'sim_nb.lerobot._episodes_v3': ('lerobot.html#_episodes_v3', 'sim_nb/lerobot.py'),
+                                'sim_nb.lerobot._fast_jpeg': ('lerobot.html#_fast_jpeg', 'sim_nb/lerobot.py'),
                                 'sim_nb.lerobot._feature': ('lerobot.html#_feature', 'sim_nb/lerobot.py'),
                                 'sim_nb.lerobot._finite': ('lerobot.html#_finite', 'sim_nb/lerobot.py'),
                                 'sim_nb.lerobot._floats': ('lerobot.html#_floats', 'sim_nb/lerobot.py'),
