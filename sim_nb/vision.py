@@ -5,12 +5,13 @@
 # %% auto #0
 __all__ = ['log', 'FEATURES', 'ENCODERS', 'DTYPES', 'resize_frames', 'parse_features', 'pool_map', 'TimmBody', 'tokens_to_map',
            'HFBody', 'weights_fingerprint', 'Encoder', 'load_by_order', 'parse_size', 'load_encoder', 'encode_plain',
-           'FusedConv', 'fuse_convs', 'one_thread', 'FastPath', 'choose_path', 'prefetch', 'frame_batches',
-           'file_digest', 'frames_identity', 'cache_root', 'cache_path', 'FeatureCache', 'cache_features',
-           'SampleFrames', 'frames_of', 'cached_dataset', 'main']
+           'padded_kernel', 'FusedConv', 'fuse_convs', 'one_thread', 'FastPath', 'choose_path', 'ready_path',
+           'prefetch', 'frame_batches', 'encode_ahead', 'file_digest', 'frames_identity', 'cache_root', 'cache_path',
+           'FeatureCache', 'cache_features', 'SampleFrames', 'frames_of', 'cached_dataset', 'main']
 
 # %% ../nbs/05_vision.ipynb #62732ffa
-import argparse, copy, difflib, hashlib, inspect, json, logging, os, queue, sys, threading, time
+import argparse, copy, difflib, hashlib, inspect, itertools, json, logging, os, queue, sys, threading, time, weakref
+from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from importlib.metadata import version
@@ -323,6 +324,16 @@ def _has_fused_conv():
     "Does this torch have oneDNN's convolution with an activation? (a private operation)"
     return torch.backends.mkldnn.is_available() and all(hasattr(torch.ops.mkldnn, o) for o in ('_convolution_pointwise', '_reorder_convolution_weight'))
 
+def padded_kernel(
+    conv,         # a convolution with TensorFlow's "same" padding
+    size: tuple,  # (height, width) of its input
+):                # kernel and padding; None when it cannot be done
+    "A kernel with zeros in front, so that the same padding on both sides gives TensorFlow's sums"
+    pads = [timm.layers.get_same_padding(n, k, s, d) for n, k, s, d in zip(size, conv.kernel_size, conv.stride, conv.dilation)]
+    more = [p - 2*(p//2) for p in pads]  # 1: one pixel more at the end
+    if any(m and d > 1 for m, d in zip(more, conv.dilation)): return None
+    return F.pad(conv.weight, (more[1], 0, more[0], 0)), [p - p//2 for p in pads]
+
 class FusedConv(nn.Module):
     "A convolution with its batch norm folded in, and its activation attached; for inference only"
     def __init__(self,
@@ -334,19 +345,27 @@ class FusedConv(nn.Module):
         self.conv._parameters = dict(fuse_conv_bn_eval(conv, bn)._parameters)
         self.same = type(conv).__name__ == 'Conv2dSame'
         self.fusable = type(self.act) in _ACTS and not isinstance(conv.padding, str) and conv.padding_mode == 'zeros' and _has_fused_conv()
-        self.packed = None
+        self.packed = {}  # size of the input -> kernel in oneDNN's order, padding
 
 # %% ../nbs/05_vision.ipynb #74ecf540
+@patch
+def pack(self: FusedConv, x):
+    "Kernel in oneDNN's order and padding for inputs like `x`; None when the input must be padded before"
+    c, how = self.conv, (self.conv.weight, list(self.conv.padding))
+    if self.same: how = padded_kernel(c, x.shape[-2:])
+    if how is None: return None
+    return torch.ops.mkldnn._reorder_convolution_weight(how[0], how[1], list(c.stride), list(c.dilation), c.groups, list(x.shape)), how[1]
+
 @patch
 def forward(self: FusedConv, x):
     "The same as convolution, batch norm, activation"
     if not self.fusable or x.device.type != 'cpu': return self.act(self.conv(x))
-    c, pad = self.conv, list(self.conv.padding)
-    if self.same: x, pad = timm.layers.pad_same(x, c.kernel_size, c.stride, c.dilation), [0, 0]
-    how = (pad, list(c.stride), list(c.dilation), c.groups)
-    if self.packed is None: self.packed = torch.ops.mkldnn._reorder_convolution_weight(c.weight, *how, list(x.shape))
+    c, key = self.conv, (*x.shape[-2:], x.dtype)
+    if key not in self.packed: self.packed[key] = self.pack(x)
+    if self.packed[key] is None: return self.act(self.conv(x))
+    w, pad = self.packed[key]
     name, args = _ACTS[type(self.act)]
-    return torch.ops.mkldnn._convolution_pointwise(x, self.packed, c.bias, *how, name, args, '')
+    return torch.ops.mkldnn._convolution_pointwise(x, w, c.bias, pad, list(c.stride), list(c.dilation), c.groups, name, args, '')
 
 # %% ../nbs/05_vision.ipynb #7e391a8b
 @torch.no_grad()
@@ -383,6 +402,10 @@ def one_thread():
 # %% ../nbs/05_vision.ipynb #8293eec5
 DTYPES = {'fp32': torch.float32, 'fp16': torch.float16, 'bf16': torch.bfloat16}
 
+def _keep_freed_memory():
+    "Freed blocks of up to 32 MB stay with this process: glibc learns it from one such block. To ask the system again and again costs more than a convolution"
+    torch.empty((32 << 20) - (1 << 16), dtype=torch.uint8)
+
 class FastPath:
     "An encoder made ready for many frames; agrees with `encode_plain` within rounding of its float type"
     def __init__(self,
@@ -390,25 +413,33 @@ class FastPath:
         dtype='fp32',    # 'fp32', 'fp16' or 'bf16'
         device='cpu',    # where to compute
     ):
+        _keep_freed_memory()
         self.enc, self.dtype, self.device = copy.deepcopy(enc).to(device), DTYPES[dtype], device
         x = torch.zeros(1, 3, *enc.size, device=device)
         with one_thread() as self.n: fuse_convs(self.enc.body, lambda: self.enc.features_of(x))
         self.enc.body.to(self.dtype).to(memory_format=torch.channels_last)
-        self.scale, self.shift = (1/255/self.enc._std), -self.enc._mean/self.enc._std
+        self.mean, self.scale = 255*self.enc._mean, 1/(255*self.enc._std)
         self.pool = ThreadPoolExecutor(self.n, initializer=torch.set_num_threads, initargs=(1,))
 
     @torch.no_grad()
     def encode(self, x):
         "Pictures uint8 [n, 3, H, W] to features, in the calling thread"
-        x = resize_frames(x, self.enc.size).to(self.device).float()*self.scale + self.shift
+        x = (resize_frames(x, self.enc.size).to(self.device) - self.mean)*self.scale
         return self.enc.features_of(x.to(self.dtype, memory_format=torch.channels_last)).float().cpu()
+
+    def submit(self,
+        frames,  # RGB frames, uint8 [N, H, W, 3]
+    ):           # function without arguments: features, float32 [N, dv], on the CPU
+        "Begin to encode; call it inside `one_thread`"
+        x = torch.as_tensor(frames).permute(0, 3, 1, 2)
+        parts = [x] if self.device != 'cpu' else x.split(min(8, -(-len(x)//self.n)))
+        futures = [self.pool.submit(self.encode, o) for o in parts]
+        return lambda: torch.cat([o.result() for o in futures])
 
     def __call__(self,
         frames,  # RGB frames, uint8 [N, H, W, 3]
     ):           # features, float32 [N, dv], on the CPU
-        x = torch.as_tensor(frames).permute(0, 3, 1, 2)
-        if self.device != 'cpu': return self.encode(x)
-        with one_thread(): return torch.cat(list(self.pool.map(self.encode, x.split(min(8, -(-len(x)//self.n))))))
+        with one_thread(): return self.submit(frames)()
 
 # %% ../nbs/05_vision.ipynb #a4960196
 def _seconds(f, n=3):
@@ -433,14 +464,28 @@ def choose_path(
     for d in DTYPES if dtype == 'auto' else [dtype]:
         try:
             path = FastPath(enc, d, device)
-            ms = _seconds(lambda: path(frames))/len(frames)*1e3
             err = ((path(frames) - ref.cpu()).norm()/ref.norm().clamp(min=1e-9)).item()
+            ms = _seconds(lambda: path(frames), 1 if dtype == d else 3)/len(frames)*1e3
         except RuntimeError as e: log.info(f'{d} does not run here: {str(e).splitlines()[0]}'); continue
         tried.append((path, dict(dtype=d, error=round(err, 5), ms=round(ms, 3))))
     ok = [o for o in tried if o[1]['error'] <= tol or dtype != 'auto']
     path, how = min(ok, key=lambda o: o[1]['ms']) if ok else (lambda f: encode_plain(enc, f).cpu(), dict(dtype='plain', error=0., ms=None))
     log.info(f"encoding with {how}; tried {[o[1] for o in tried]}")
     return path, how
+
+# %% ../nbs/05_vision.ipynb #0e9b52c8
+_ready = weakref.WeakKeyDictionary()  # encoder -> {options: what `choose_path` gave}
+
+def ready_path(
+    enc: Encoder,  # the encoder
+    frames,        # some real frames, uint8 [N, H, W, 3], for the first choice
+    dtype='auto',  # see `choose_path`
+    device='cpu',  # where to compute
+) -> tuple:        # see `choose_path`
+    "`choose_path`, once for each encoder, type, device and number of threads"
+    mine, key = _ready.setdefault(enc, {}), (dtype, str(device), torch.get_num_threads())
+    if key not in mine: mine[key] = choose_path(enc, frames, dtype, device)
+    return mine[key]
 
 # %% ../nbs/05_vision.ipynb #43146a0e
 def prefetch(
@@ -470,20 +515,41 @@ def prefetch(
     finally: stop.set()
 
 # %% ../nbs/05_vision.ipynb #fdd13b0f
+def _scaled(img, size):
+    "One frame uint8 [H, W, 3], scaled to `size`"
+    x = torch.from_numpy(img if img.flags.writeable else img.copy())
+    return resize_frames(x.permute(2, 0, 1)[None], size)[0].permute(1, 2, 0).numpy()
+
 def frame_batches(
     ds,              # a `FrameDataset`
     start: int=0,    # first frame row
     bs: int=32,      # frames per batch
+    size=None,       # (height, width) to scale to, in pixels; None: as they come
 ):                   # yields (row of the first frame, uint8 [n, H, W, 3])
     "The frames of a dataset in batches of one picture size, every row once and in order"
     rows, n = [], start
     for row, img in ds.iter_frames(start):
         if row != n: raise ValueError(f"{type(ds).__name__}.iter_frames({start}): expected row {n}, came row {row}")
         if img.dtype != np.uint8 or img.ndim != 3 or img.shape[2] != 3: raise ValueError(f"frame {row}: expected uint8 [H, W, 3], came {img.dtype} {list(img.shape)}")
+        if size: img = _scaled(img, size)
         if rows and (len(rows) == bs or img.shape != rows[0].shape): yield n-len(rows), np.stack(rows); rows = []
         rows.append(img); n += 1
     if rows: yield n-len(rows), np.stack(rows)
     if n != ds.n_frames: raise ValueError(f"{type(ds).__name__}: expected {ds.n_frames} frames, came {n}; is a video cut short?")
+
+# %% ../nbs/05_vision.ipynb #e8a47b15
+def encode_ahead(
+    path,          # a `FastPath`, or any function frames -> features
+    batches,       # yields (row, frames)
+    ahead: int=2,  # batches that are begun before a result is waited for
+):                 # yields (row, features), in order
+    "Encode batches, some at the same time"
+    begin = getattr(path, 'submit', lambda x: lambda: path(x))
+    work = deque()
+    for row, frames in batches:
+        work.append((row, begin(frames)))
+        if len(work) > ahead: row, get = work.popleft(); yield row, get()
+    for row, get in work: yield row, get()
 
 # %% ../nbs/05_vision.ipynb #f3caca5a
 def file_digest(
@@ -606,16 +672,19 @@ def fill(self: FeatureCache,
     progress=True,     # show a bar, when it takes more than two seconds
 ):
     "Encode the frames from row `done` on"
-    out, n, path, t0 = np.lib.format.open_memmap(self.part, 'r+'), self.shape[0], None, 0.
+    out, n, t0 = np.lib.format.open_memmap(self.part, 'r+'), self.shape[0], 0.
     bar = tqdm(total=n, initial=done, desc=f'{enc.name} features', unit='frame', delay=2, mininterval=.5 if sys.stderr.isatty() else 10, disable=not progress)
-    for row, frames in prefetch(frame_batches(ds, done, bs)):
-        if path is None: path, how = choose_path(enc, frames[:16], 'fp32' if dtype == 'auto' and n-done < 8*bs else dtype, device)
-        f = path(frames).numpy().astype(np.float16)
-        _check_finite(f, row, ds)
-        out[row:row+len(f)] = f
-        done = row + len(f)
-        bar.update(len(f))
-        if time.monotonic()-t0 > 1: out.flush(); self.write(done=done, **how); t0 = time.monotonic()
+    batches = frame_batches(ds, done, bs, enc.size)
+    first = next(batches)
+    path, how = ready_path(enc, first[1][:8], 'fp32' if dtype == 'auto' and n-done < 1000 else dtype, device)
+    with one_thread():
+        for row, f in encode_ahead(path, prefetch(itertools.chain([first], batches))):
+            f = f.numpy().astype(np.float16)
+            _check_finite(f, row, ds)
+            out[row:row+len(f)] = f
+            done = row + len(f)
+            bar.update(len(f))
+            if time.monotonic()-t0 > 1: out.flush(); self.write(done=done, **how); t0 = time.monotonic()
     bar.close()
     out.flush()
     os.replace(self.part, self.array)
