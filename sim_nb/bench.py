@@ -320,7 +320,7 @@ def private_mb() -> float:  # MB
 def memory_of(
     n: int,    # windows
     dv: int,   # width of the features
-) -> float:    # MB, private memory after reading 200 random batches
+) -> float:    # MB, private memory while up to 200 random batches are read
     "Open `n` windows over memory maps and read some"
     with tempfile.TemporaryDirectory() as d:
         new = lambda name, dtype, *shape: np.lib.format.open_memmap(f'{d}/{name}.npy', 'w+', dtype, shape)
@@ -328,9 +328,8 @@ def memory_of(
         for i in range(0, n, 10_000): rows[i:i+10_000] = (np.arange(i, min(n, i+10_000))[:, None] + np.arange(-7, 1)).clip(0)
         labels = {h.label_key: new(h.name, np.int64, n) for h in HEADS.values()}
         ds = WindowDataset(new('feats', np.float16, n, dv), rows, new('telemetry', np.float32, n, 8), labels, new('weight', np.float32, n))
-        rng = np.random.default_rng(0)
-        for _ in range(200): ds.__getitems__(rng.integers(0, n, 32))
-        return private_mb()
+        for _ in itertools.islice(make_dl(ds, 32, shuffle=True), 200): mb = private_mb()
+        return mb
 
 def growth(
     setup: Setup,
