@@ -167,6 +167,8 @@ def _damaged(self:VideoReader, k, came):
                         'The video is damaged: copy it again, or leave its episodes out with episodes=[...]')
 
 # %% ../nbs/03_lerobot.ipynb #60d5183f
+_ONE_THREAD = dict(threads=1) if 'threads' in (VideoReformatter.reformat.__doc__ or '') else {}  # older PyAV has no choice
+
 @patch
 def __getitem__(self:VideoReader,
     k:int,           # number of the frame in the file, from 0
@@ -185,7 +187,7 @@ def __getitem__(self:VideoReader,
         else: raise self._damaged(self.pos, 'the end of the video')
     except av.FFmpegError as e: raise self._damaged(self.pos, str(e)) from e
     h, w = self.image_size or (f.height, f.width)
-    p = self.to_rgb.reformat(f, w, h, 'rgb24', interpolation='AREA').planes[0]
+    p = self.to_rgb.reformat(f, w, h, 'rgb24', interpolation='AREA', **_ONE_THREAD).planes[0]
     self.last = k, np.frombuffer(p, np.uint8).reshape(h, p.line_size)[:, :3*w].reshape(h, w, 3)
     return self.last[1]
 
