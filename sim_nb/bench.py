@@ -402,10 +402,14 @@ def cache(setup):
                      jpeg=lambda: plain_cache((np.asarray(Image.open(o).convert('RGB')) for o in jpeg), enc))
         data = dict(mp4=LeRobotDataset(d/'video'), jpeg=FrameFolder(d/'pictures'))
         for k, f in plain.items():
-            t = in_turns(dict(plain=f, ours=lambda: cache_features(data[k], enc, d/'cache'/k, force=True, progress=False)), 0, least=2)
-            a, b = f().astype(np.float32), np.asarray(cache_features(data[k], enc, d/'cache'/k, progress=False), np.float32)
-            rows.append(rate_row('cache', f'640x480 {k} to features', setup.frames, t['plain'], t['ours'], 'frames/s', 4.,
-                                 f'features {np.linalg.norm(a - b)/np.linalg.norm(a):.3f} apart'))
+            keep = {}  # the last features of each way
+            def run(way, f): keep[way] = f()
+            ways = ['fp32'] + ['onnx']*bool(find_spec('onnxruntime') and find_spec('onnxscript'))
+            ours = {w: lambda w=w: cache_features(data[k], enc, d/'cache'/k/w, dtype=w, force=True, progress=False) for w in ways}
+            t = in_turns({w: lambda w=w, f=f: run(w, f) for w, f in dict(plain=f, **ours).items()}, 0, least=3)
+            a = keep['plain'].astype(np.float32)
+            rows += [rate_row('cache', f'640x480 {k} to features, {w}', setup.frames, t['plain'], t[w], 'frames/s', 4.,
+                              f'features {np.linalg.norm(a - np.float32(keep[w]))/np.linalg.norm(a):.5f} apart') for w in ways]
     return rows
 
 # %% ../nbs/23_bench.ipynb #c8644104
