@@ -461,3 +461,7 @@ def main(
     print(table([Row(**o) for o in res['rows']]))
     print(f"\n{res['machine']['cpu']}, {res['machine']['threads']} threads, peak {res['peak_mb']:.0f} MB, {res['seconds']:.0f} s")
     if a.json: Path(a.json).write_text(json.dumps(res, indent=1))
+
+# %% ../nbs/23_bench.ipynb #3c9e17ab
+#| eval: false
+if __name__ == '__main__': main()
