@@ -6,11 +6,11 @@
 __all__ = ['LABEL_KEYS', 'REQUIRED_KEYS', 'SAMPLE_KEYS', 'DUMMY_SPLITS', 'SampleError', 'check_array', 'validate_sample',
            'SimDataset', 'SubsetDataset', 'check_batch', 'collate_fn', 'ColumnDataset', 'WindowDataset', 'cut_windows',
            'FrameDataset', 'mirror_actions', 'MirroredDataset', 'DummySimDataset', 'TelemetryStats', 'class_counts',
-           'class_weights', 'episode_split', 'episode_prints', 'EpochSampler', 'make_dl', 'MissingDataError',
-           'build_dataset', 'build_split']
+           'class_weights', 'episode_split', 'episode_prints', 'EpochSampler', 'SimLoader', 'make_dl',
+           'MissingDataError', 'build_dataset', 'build_split']
 
 # %% ../nbs/02_data.ipynb #add91167
-import copy, difflib, hashlib, inspect, mmap, re
+import copy, difflib, hashlib, inspect, math, mmap, re, warnings
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from functools import cached_property
@@ -37,11 +37,13 @@ class SampleError(ValueError):
 def _first_bad(x, lo, hi):
     "How many values are bad, and where the first one stands"
     bad, word = ~x.isfinite(), 'NaN or infinite'
-    if not bad.any(): bad, word = (x < lo) | (x > hi), f'outside {lo}..{hi}'
+    if not bad.any(): bad, word = (x < lo) | (x > hi), f'outside {lo:g}..{hi:g}'
     i = bad.nonzero()[0].tolist()
     return f"{int(bad.sum())} of {x.numel()} values are {word}, the first is {x[tuple(i)]:g} at {i}"
 
 # %% ../nbs/02_data.ipynb #a9d2bbcc
+_FLOAT32 = torch.finfo(torch.float32)
+
 def check_array(
     x,                  # tensor or array
     shape: tuple,       # expected size per dimension; a string names a free one, e.g. ('F', 'dv')
@@ -57,8 +59,10 @@ def check_array(
     fits = x.ndim == len(shape) and all(isinstance(n, str) or n == m for n, m in zip(shape, x.shape))
     if not fits or not x.numel(): raise SampleError(
         f"{what}: expected shape [{', '.join(map(str, shape))}], got {list(x.shape)}")
-    mn, mx = (o.item() for o in x.aminmax())
-    if np.isfinite(mn + mx) and (lo is None or mn >= lo) and (hi is None or mx <= hi): return x.float()
+    y = x.float()
+    mn, mx = (o.item() for o in y.aminmax())
+    if math.isfinite(mn) and math.isfinite(mx) and (lo is None or mn >= lo) and (hi is None or mx <= hi): return y
+    if x.isfinite().all() and not y.isfinite().all(): lo, hi = _FLOAT32.min, _FLOAT32.max
     raise SampleError(f"{what}: {_first_bad(x, lo, hi)}")
 
 # %% ../nbs/02_data.ipynb #c1a221e1
@@ -204,7 +208,7 @@ def check_batch(
 ) -> tuple:         # the same two
     "Refuse NaN and infinity in a batch that a dataset stacked itself; the error names the sample"
     for k in (FRAMES, VIS_FEATS, TELEMETRY):
-        if k not in inputs or torch.isfinite(inputs[k].sum()): continue
+        if k not in inputs or math.isfinite(inputs[k].sum().item()): continue
         for i, x in enumerate(inputs[k]):
             who = repr(inputs[SAMPLE_ID][i]) if SAMPLE_ID in inputs else f'{i} of the batch'
             check_array(x, x.shape, f'sample {who}, {k}')
@@ -219,30 +223,45 @@ def collate_fn(
     return check_batch(*samples) if isinstance(samples, tuple) else _stack(samples)
 
 # %% ../nbs/02_data.ipynb #90bb9c17
+def _pieces(n, size=1 << 16):
+    "Slices that cover 0..n"
+    return [slice(i, min(i + size, n)) for i in range(0, n, size)]
+
+def _ints(x):
+    "An int64 column: a memory map as it is, everything else copied"
+    return x if isinstance(x, np.memmap) and x.dtype == np.int64 else np.array(x, np.int64)
+
 def _check_labels(labels, n):
     "int64 labels of every head; a head that is left out is -100 everywhere"
     unknown, out = set(labels) - set(LABEL_KEYS), {}
     if unknown: raise SampleError(
         f"labels: unknown keys {sorted(unknown)}, expected {list(LABEL_KEYS)}")
     for h in HEADS.values():
-        v = np.asarray(labels.get(h.label_key, np.full(n, IGNORE_INDEX)))
+        v = labels.get(h.label_key, np.full(n, IGNORE_INDEX))
+        v = v if isinstance(v, np.ndarray) else np.asarray(v)
         if v.shape != (n,) or v.dtype.kind not in 'iu': raise SampleError(
             f"{h.label_key}: expected ints [{n}], one per window, got {v.dtype} {list(v.shape)}")
-        bad = np.flatnonzero((v != IGNORE_INDEX) & ((v < 0) | (v >= h.n)))
-        if len(bad): _check_label(v[bad[0]], h, f'window {bad[0]}')
-        out[h.label_key] = v.astype(np.int64)
+        for s in _pieces(n):
+            bad = np.flatnonzero((v[s] != IGNORE_INDEX) & ((v[s] < 0) | (v[s] >= h.n)))
+            if len(bad): _check_label(v[s][bad[0]], h, f'window {s.start + bad[0]}')
+        out[h.label_key] = _ints(v)
     return out
 
 def _check_column(x, shape, name, ok):
     "A float32 column; the first row that is not `ok` is named"
-    x = np.ascontiguousarray(x, np.float32)
+    x = x if isinstance(x, np.ndarray) else np.asarray(x)
     if x.shape != shape: raise SampleError(
         f"{name}: expected {list(shape)}, one row per window, got {list(x.shape)}")
-    bad = np.flatnonzero(~ok(x))
-    if len(bad): raise SampleError(
+    keep = x.dtype == np.float32 and x.flags.c_contiguous
+    out, bad = x if keep else np.empty(shape, np.float32), []
+    for s in _pieces(len(x)):
+        with np.errstate(over='ignore'): v = x[s].astype(np.float32, copy=False)  # too large becomes infinite, and is not `ok`
+        if not keep: out[s] = v
+        bad += (np.flatnonzero(~ok(v)) + s.start).tolist()
+    if bad: raise SampleError(
         f"window {bad[0]}, {name}: a bad value in {x[bad[0]].tolist()}, "
-        f"and in {len(bad)-1} more windows")
-    return x
+        f"and in {len(bad)-1} more windows; expected {'numbers' if name == TELEMETRY else 'a number >= 0'}, finite in float32")
+    return out
 
 # %% ../nbs/02_data.ipynb #9ee8d21d
 class ColumnDataset(SimDataset):
@@ -255,15 +274,15 @@ class ColumnDataset(SimDataset):
         sample_ids=None,  # N strings or None
         episodes=None,    # int [N] or None: the episode of each window
     ):
-        rows = np.asarray(rows)
+        rows = rows if isinstance(rows, np.ndarray) else np.asarray(rows)
         if rows.ndim != 2 or (rows.dtype.kind not in 'iu' and rows.size): raise SampleError(
             f"rows: expected ints [N, F], got {rows.dtype} {list(rows.shape)}")
-        self.rows = rows.astype(np.int64)
+        self.rows = _ints(rows)
         n, self.F = self.rows.shape
         self.labels = _check_labels(labels, n)
         self.telemetry = _check_column(telemetry, (n, len(CHANNELS)), TELEMETRY,
                                        lambda x: np.isfinite(x).all(1))
-        self.weight = _check_column(np.ones(n) if weight is None else weight, (n,), WEIGHT,
+        self.weight = _check_column(np.ones(n, np.float32) if weight is None else weight, (n,), WEIGHT,
                                     lambda x: (x >= 0) & (x < np.inf))
         for k, v in dict(sample_ids=sample_ids, episodes=episodes).items():
             if v is not None and len(v) != n: raise SampleError(
@@ -287,10 +306,10 @@ class ColumnDataset(SimDataset):
 @patch
 def __getitems__(self: ColumnDataset, idxs):
     idxs = np.asarray(idxs)
-    inputs = {**self.pictures(idxs), TELEMETRY: torch.from_numpy(self.telemetry[idxs])}
-    if self.sample_ids is not None: inputs[SAMPLE_ID] = [self.sample_ids[i] for i in idxs]
-    targets = {k: torch.from_numpy(v[idxs]) for k, v in self.labels.items()}
-    return inputs, {**targets, WEIGHT: torch.from_numpy(self.weight[idxs])}
+    of = lambda x: torch.from_numpy(np.asarray(x)[idxs])
+    inputs = {**self.pictures(idxs), TELEMETRY: of(self.telemetry)}
+    if self.sample_ids is not None: inputs[SAMPLE_ID] = [self.sample_ids[i] for i in idxs.tolist()]
+    return inputs, {**{k: of(v) for k, v in self.labels.items()}, WEIGHT: of(self.weight)}
 
 # %% ../nbs/02_data.ipynb #03eba76a
 def _take(o, idxs):
@@ -325,23 +344,43 @@ class WindowDataset(ColumnDataset):
             f"got {self.rows.min()}..{self.rows.max()}")
         self.feats, self.dv = feats, feats.shape[1]
 
+    @cached_property
+    def _table(self):
+        "The features as a tensor over the same memory"
+        x = np.asarray(self.feats)
+        with warnings.catch_warnings():
+            warnings.simplefilter('ignore')  # a read-only array: it is only read
+            return torch.from_numpy(x if min(x.strides) >= 0 else x.copy())
+
     def pictures(self, idxs):
-        x = np.asarray(self.feats)[self.rows[idxs]]
-        return {VIS_FEATS: torch.from_numpy(x).float()}
+        rows = torch.from_numpy(np.asarray(self.rows)[idxs])
+        return {VIS_FEATS: self._table.index_select(0, rows.view(-1)).view(*rows.shape, self.dv).float()}
 
 # %% ../nbs/02_data.ipynb #1879545f
+def _by_name(o):
+    "A memory-mapped array as the arguments that open it again; others as they are"
+    if isinstance(o, dict): return {k: _by_name(v) for k, v in o.items()}
+    if not (isinstance(o, np.memmap) and isinstance(o.base, mmap.mmap) and o.flags.c_contiguous): return o
+    return _Map(str(o.filename), o.dtype, 'r', o.offset, o.shape)
+
+class _Map(tuple):
+    "Arguments of `np.memmap`"
+    def __new__(cls, *args): return super().__new__(cls, args)
+    def __getnewargs__(self): return tuple(self)
+
+def _opened(o):
+    "The other way"
+    return {k: _opened(v) for k, v in o.items()} if isinstance(o, dict) else np.memmap(*o) if isinstance(o, _Map) else o
+
+_MAPPED = ('feats', 'rows', 'telemetry', 'labels', 'weight', 'episodes')
+
 @patch
 def __getstate__(self: WindowDataset):
-    d, f = dict(self.__dict__), self.feats
-    if isinstance(f, np.memmap) and isinstance(f.base, mmap.mmap) and f.flags.c_contiguous:
-        d['feats'] = dict(filename=str(f.filename), dtype=f.dtype, mode='r',
-                          offset=f.offset, shape=f.shape)
-    return d
+    return {k: _by_name(v) if k in _MAPPED else v for k, v in self.__dict__.items() if k != '_table'}
 
 @patch
 def __setstate__(self: WindowDataset, d):
-    self.__dict__.update(d)
-    if isinstance(self.feats, dict): self.feats = np.memmap(**self.feats)
+    self.__dict__.update({k: _opened(v) if k in _MAPPED else v for k, v in d.items()})
 
 # %% ../nbs/02_data.ipynb #ac12014c
 def cut_windows(
@@ -682,9 +721,16 @@ class EpochSampler(Sampler):
     def __len__(self): return self.n
     def __iter__(self):
         if not self.shuffle: return iter(range(self.n))
-        return iter(np.random.default_rng([self.seed, self.epoch]).permutation(self.n).tolist())
+        order = np.random.default_rng([self.seed, self.epoch]).permutation(self.n)
+        return (i for s in _pieces(self.n, 4096) for i in order[s].tolist())  # a list of a million ints would take 40 MB
 
 # %% ../nbs/02_data.ipynb #e9aa9d6b
+class SimLoader(DataLoader):
+    "torch's loader; without workers it asks the dataset for whole batches and keeps no books"
+    def __iter__(self):
+        if self.num_workers or not hasattr(self.dataset, '__getitems__'): return super().__iter__()
+        return (self.collate_fn(self.dataset.__getitems__(idxs)) for idxs in self.batch_sampler)
+
 def make_dl(
     ds: SimDataset,
     bs: int=32,             # windows per batch
@@ -698,9 +744,9 @@ def make_dl(
     if drop_last and len(ds) < bs: raise ValueError(
         f"make_dl: drop_last leaves no batch, there are {len(ds)} samples and bs={bs}. "
         "Lower bs or keep the last batch")
-    return DataLoader(ds, batch_size=bs, sampler=EpochSampler(len(ds), shuffle, seed),
-                      collate_fn=collate_fn, drop_last=drop_last, num_workers=num_workers,
-                      persistent_workers=num_workers > 0, generator=torch.Generator().manual_seed(seed))
+    return SimLoader(ds, batch_size=bs, sampler=EpochSampler(len(ds), shuffle, seed),
+                     collate_fn=collate_fn, drop_last=drop_last, num_workers=num_workers,
+                     persistent_workers=num_workers > 0, generator=torch.Generator().manual_seed(seed))
 
 # %% ../nbs/02_data.ipynb #55a1caf6
 class MissingDataError(ConfigError, FileNotFoundError):

@@ -15,7 +15,8 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-import av, numpy as np, pyarrow as pa, pyarrow.parquet as pq
+import av, numpy as np, pyarrow as pa, pyarrow.parquet as pq, torch
+from av.video.reformatter import VideoReformatter
 from fastcore.basics import patch
 from PIL import Image
 from .labels import ACTIONS, CHANNELS, HEADS, IGNORE_INDEX, WEIGHT
@@ -145,7 +146,7 @@ class VideoReader:
         self.pts = np.array([p for p, _ in ps], dtype=np.int64)           # time stamps, in units of the stream's time base
         self.keys = np.flatnonzero([k for _, k in ps])                    # numbers of the keyframes
         self.times = (self.pts - (self.pts[0] if len(ps) else 0)) * float(self.st.time_base)  # seconds from the first frame
-        self.pos, self.it, self.last = 0, None, (None, None)
+        self.pos, self.it, self.last, self.to_rgb = 0, None, (None, None), VideoReformatter()
     def __len__(self): return len(self.pts)
     def close(self): self.it = None; self.box.close()
 
@@ -168,6 +169,8 @@ def _damaged(self:VideoReader, k, came):
                         'The video is damaged: copy it again, or leave its episodes out with episodes=[...]')
 
 # %% ../nbs/03_lerobot.ipynb #60d5183f
+_ONE_THREAD = dict(threads=1) if 'threads' in (VideoReformatter.reformat.__doc__ or '') else {}  # older PyAV has no choice
+
 @patch
 def __getitem__(self:VideoReader,
     k:int,           # number of the frame in the file, from 0
@@ -186,7 +189,8 @@ def __getitem__(self:VideoReader,
         else: raise self._damaged(self.pos, 'the end of the video')
     except av.FFmpegError as e: raise self._damaged(self.pos, str(e)) from e
     h, w = self.image_size or (f.height, f.width)
-    self.last = k, f.to_ndarray(format='rgb24', width=w, height=h, interpolation='AREA')
+    p = self.to_rgb.reformat(f, w, h, 'rgb24', interpolation='AREA', **_ONE_THREAD).planes[0]
+    self.last = k, np.frombuffer(p, np.uint8).reshape(h, p.line_size)[:, :3*w].reshape(h, w, 3)
     return self.last[1]
 
 # %% ../nbs/03_lerobot.ipynb #20a73445
@@ -1095,13 +1099,22 @@ def _drive(self:FrameFolder, i, folder, chans):
 @patch
 def _check_sizes(self:FrameFolder):
     "Every picture opens and, when none is scaled, has the size of the first"
-    size = None
+    size, self._jpeg = None, []
     for p in self.pictures_at:
-        with _open_picture(p) as im: size, came = size or im.size, im.size
+        with _open_picture(p) as im: size, came = size or im.size, im.size; self._jpeg.append((im.format, im.mode) == ('JPEG', 'RGB'))
         if not self.image_size and came != size: raise DatasetError(p, f'width, height {size}', f'{came}', 'Pass image_size=(H, W) to bring all frames to one size')
+
+# %% ../nbs/03_lerobot.ipynb #b7a3f610
+def _fast_jpeg(path):
+    "A colour jpeg as RGB, uint8 [H, W, 3]; None when torchvision does not decode it"
+    from torchvision.io import ImageReadMode, decode_jpeg
+    try: return decode_jpeg(torch.from_numpy(np.fromfile(path, np.uint8)), ImageReadMode.RGB).permute(1, 2, 0).numpy()
+    except (RuntimeError, OSError): return None
 
 @patch
 def _frame(self:FrameFolder, r):
+    x = _fast_jpeg(self.pictures_at[r]) if self._jpeg[r] and not self.image_size else None
+    if x is not None: return x
     with _open_picture(self.pictures_at[r]) as im:
         try: im = im.convert('RGB')
         except (OSError, SyntaxError) as e: raise DatasetError(self.pictures_at[r], 'a whole picture', str(e), 'Copy the file again, or take its line out of frames.csv') from e
