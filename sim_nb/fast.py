@@ -833,7 +833,7 @@ class FastLLM(FrozenLLM):
         self.stack, self.path = None, f'plain: {why}'
         log.warning(f"LLM {self.name!r} runs on the plain path: {why}")
 
-    def half(self):
+    def autocast(self):
         bf16 = self.stack is not None and self.stack.how != 'portable' and not self.stack.sizes['int8'] and self.device.type == 'cpu'
         return torch.autocast('cpu', torch.bfloat16, enabled=bf16 or torch.is_autocast_enabled('cpu'))
 

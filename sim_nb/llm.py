@@ -210,7 +210,7 @@ def train(self: FrozenLLM,
 
 # %% ../nbs/06_llm.ipynb #b2c0de01
 @patch
-def half(self: FrozenLLM):  # context manager
+def autocast(self: FrozenLLM):  # context manager
     "The precision of large products in front of the LLM: as the caller has it; the fast path takes bf16 there too"
     return nullcontext()
 

@@ -15,6 +15,7 @@ from torch import nn
 from .data import TelemetryStats
 from .labels import CHANNELS, FRAMES, HEADS, SAMPLE_ID, TELEMETRY, VIS_FEATS, label_maps
 from .fast import load_fast
+from .llm import FrozenLLM
 
 # %% ../nbs/07_model.ipynb #911acdaf
 log = logging.getLogger(__name__)
@@ -280,7 +281,8 @@ def tokens(self: SimV0Model,
     inputs: dict,     # inputs of a batch
 ) -> torch.Tensor:    # [B, K+2, d]: V, T, Q, normalised
     "The sequence that the LLM will read, before it is scaled"
-    with self.llm.half(): v = self.visual_tokens(self.features(inputs))
+    with self.llm.autocast() if isinstance(self.llm, FrozenLLM) else nullcontext():  # another module may stand in its place
+        v = self.visual_tokens(self.features(inputs))
     t = self.telemetry_mlp(check_dims(inputs[TELEMETRY], TELEMETRY, B=None, channels=len(CHANNELS)))
     x = self.norm(torch.cat([v.to(t.dtype), t[:, None], self.task_token.expand(t.shape[0], 1, -1)], dim=1))
     return self._hide_vision(x) if self.training and self.vision_dropout else x
