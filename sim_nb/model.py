@@ -8,6 +8,7 @@ __all__ = ['log', 'POOLINGS', 'check_dims', 'HideFeatures', 'VisionProjector', '
 
 # %% ../nbs/07_model.ipynb #97f69e38
 import logging
+from contextlib import nullcontext
 import torch
 from fastcore.basics import patch, store_attr
 from torch import nn
