@@ -6,8 +6,8 @@
 __all__ = ['LABEL_KEYS', 'REQUIRED_KEYS', 'SAMPLE_KEYS', 'DUMMY_SPLITS', 'SampleError', 'check_array', 'validate_sample',
            'SimDataset', 'SubsetDataset', 'check_batch', 'collate_fn', 'ColumnDataset', 'WindowDataset', 'cut_windows',
            'FrameDataset', 'mirror_actions', 'MirroredDataset', 'DummySimDataset', 'TelemetryStats', 'class_counts',
-           'class_weights', 'episode_split', 'episode_prints', 'EpochSampler', 'SimLoader', 'make_dl',
-           'MissingDataError', 'build_dataset', 'build_split']
+           'class_weights', 'episode_split', 'episode_prints', 'EpochSampler', 'make_dl', 'MissingDataError',
+           'build_dataset', 'build_split']
 
 # %% ../nbs/02_data.ipynb #add91167
 import copy, difflib, hashlib, inspect, math, mmap, re, warnings
@@ -725,7 +725,7 @@ class EpochSampler(Sampler):
         return (i for s in _pieces(self.n, 4096) for i in order[s].tolist())  # a list of a million ints would take 40 MB
 
 # %% ../nbs/02_data.ipynb #e9aa9d6b
-class SimLoader(DataLoader):
+class _Loader(DataLoader):
     "torch's loader; without workers it asks the dataset for whole batches and keeps no books"
     def __iter__(self):
         if self.num_workers or not hasattr(self.dataset, '__getitems__'): return super().__iter__()
@@ -744,7 +744,7 @@ def make_dl(
     if drop_last and len(ds) < bs: raise ValueError(
         f"make_dl: drop_last leaves no batch, there are {len(ds)} samples and bs={bs}. "
         "Lower bs or keep the last batch")
-    return SimLoader(ds, batch_size=bs, sampler=EpochSampler(len(ds), shuffle, seed),
+    return _Loader(ds, batch_size=bs, sampler=EpochSampler(len(ds), shuffle, seed),
                      collate_fn=collate_fn, drop_last=drop_last, num_workers=num_workers,
                      persistent_workers=num_workers > 0, generator=torch.Generator().manual_seed(seed))
 
