@@ -260,20 +260,25 @@ LINT_RULES = dict(
     degrees='gyroscope in degrees', yaw_rate='gyroscope and wheels disagree')
 
 # %% ../nbs/18b_ood.ipynb #f1679dbc
-@dataclass
+@dataclass(frozen=True)
 class Finding:
-    "Something about the telemetry that cannot be right"
-    rule: str      # a key of `LINT_RULES`
-    channel: str   # name in `CHANNELS`, or several
-    message: str   # what was expected, what came, what to do
+    "One thing that is wrong, and where; `sim_check` has the same"
+    code: str         # a key of `LINT_RULES`
+    dataset: str=''   # name of the dataset
+    episode: str=''   # name of the episode; '' for all
+    rows: str=''      # such as '12' or '12 to 40'; '' for all
+    field: str=''     # name in `CHANNELS`, or several
+    found: str=''     # what came; from the lint also what was expected and what to do
+
+def _lint(code, field, found): return Finding(code, field=field, found=found)
 
 def _check_limits(t):
     "Numbers beyond what a rover can do"
     for i, c in enumerate(CHANNELS):
         x = abs(t[:, i])
         if not np.isfinite(x).all():
-            yield Finding('finite', c.name, f"{c.name} holds NaN or infinity")
-        elif (x > c.limit).any(): yield Finding('limit', c.name,
+            yield _lint('finite', c.name, f"{c.name} holds NaN or infinity")
+        elif (x > c.limit).any(): yield _lint('limit', c.name,
             f"{c.name} is beyond {c.limit:g} {c.unit} in {(x > c.limit).sum()} windows "
             f"(largest {x.max():.3g}): check its unit")
 
@@ -281,7 +286,7 @@ def _check_constant(t, drives):
     "Channels that never change in a drive"
     for i, c in enumerate(CHANNELS):
         dead = [d for d in drives if len(d) > 9 and (t[d, i] == t[d[0], i]).all()]
-        if dead: yield Finding('constant', c.name,
+        if dead: yield _lint('constant', c.name,
             f"{c.name} stays at {t[dead[0][0], i]:g} in {len(dead)} of {len(drives)} drives: "
             "a dropped sensor?")
 
@@ -293,10 +298,10 @@ def _check_gravity(t):
     g, what = float(np.median(np.linalg.norm(t[:, :3], axis=1))), 'ax ay az'
     shows = f"the accelerometer shows {g:.2f} where 9.81 m/s² is expected"
     if .85 < g < 1.15 and max(ax, ay, az) > .8*g:
-        yield Finding('g_units', what, f"{shows}: it seems to be in g, multiply by 9.81")
+        yield _lint('g_units', what, f"{shows}: it seems to be in g, multiply by 9.81")
     elif not 8.8 < g < 10.8:
-        yield Finding('gravity', what, f"{shows}: gravity is missing, or the unit is another")
-    if max(ax, ay) > max(az, .5*g): yield Finding('up_axis', what,
+        yield _lint('gravity', what, f"{shows}: gravity is missing, or the unit is another")
+    if max(ax, ay) > max(az, .5*g): yield _lint('up_axis', what,
         f"gravity lies along {'ax' if ax > ay else 'ay'}, expected az: z must point up")
 
 def _follow(x, y):
@@ -317,12 +322,12 @@ def _check_axes(t, drives):
     if not parts: return
     ax, ay, dv, vw = (np.concatenate(o) for o in zip(*parts))
     right, swapped = (_follow(ax, dv), _follow(ay, vw)), (_follow(ay, dv), _follow(ax, vw))
-    if sum(swapped) > max(.5, sum(right) + .4): yield Finding('swapped_axes', 'ax ay',
+    if sum(swapped) > max(.5, sum(right) + .4): yield _lint('swapped_axes', 'ax ay',
         f"ay follows the speed ({swapped[0]:.2f}) and ax the turns ({swapped[1]:.2f}): "
         "ax and ay seem to be swapped")
     else:
         for c, r in zip(('ax', 'ay'), right):
-            if r < -.5: yield Finding('sign', c,
+            if r < -.5: yield _lint('sign', c,
                 f"{c} goes against the motion of the wheels ({r:.2f}): its sign seems to be wrong")
 
 def _check_yaw(t):
@@ -330,9 +335,9 @@ def _check_yaw(t):
     gz, w = t[:, 5], t[:, 7]
     if gz.std() < 1e-6 or w.std() < .02: return
     slope, r = float((gz*w).sum()/(w*w).sum()), _follow(gz, w)
-    if 30 < slope < 90: yield Finding('degrees', 'gx gy gz',
+    if 30 < slope < 90: yield _lint('degrees', 'gx gy gz',
         f"gz is {slope:.0f} times w: the gyroscope seems to be in degrees, multiply by pi/180")
-    elif r < .4: yield Finding('yaw_rate', 'gz w',
+    elif r < .4: yield _lint('yaw_rate', 'gz w',
         f"gz and w should be equal, their correlation is {r:.2f}: wrong axis, wrong sign "
         "or a broken sensor")
 
@@ -349,7 +354,7 @@ def lint_telemetry(
     ep = np.zeros(len(t)) if episodes is None else np.asarray(episodes)
     drives = [np.flatnonzero(ep == e) for e in np.unique(ep)]
     found = list(_check_limits(t))
-    if any(f.rule == 'finite' for f in found): return found
+    if any(f.code == 'finite' for f in found): return found
     return [*found, *_check_constant(t, drives), *_check_gravity(t), *_check_axes(t, drives),
             *_check_yaw(t)]
 
