@@ -122,8 +122,8 @@ def alarms(self: SimV0Inference,
 ) -> list:      # per sample p_high and guarantee, and risk_high_alarm when certified; empty dicts without a calibration
     "Is P(high) at or above the certified threshold?"
     cal = self.metadata.get('calibration')
+    if not cal: return [{} for _ in out['risk_logits']]
     p_high = out['risk_logits'].double().cpu().softmax(1)[:, HIGH].tolist()
-    if not cal: return [{} for _ in p_high]
     t, words = cal['certificate']['threshold'], self.unguaranteed() or cal['guarantee']
     return [dict(p_high=p, **({} if t is None else dict(risk_high_alarm=p >= t)), guarantee=words) for p in p_high]
 
