@@ -197,7 +197,7 @@ def metric_report(
     T = inf.metadata.get('calibration', {}).get('temperatures', {})
     return dict(windows=len(y), drives=len(np.unique(out.episodes)), dt=dt, arithmetic=inf.arithmetic,
                 metrics={k: asdict(o) for k, o in metric_intervals(preds, out.labels, out.episodes, confidence).items()},
-                confidence=confidence_table(out, T), alarms={k: judge(a) for k, a in alarm_rules(inf, out).items()})
+                confidence=confidence_table(out, T)[:4 if T else 2], alarms={k: judge(a) for k, a in alarm_rules(inf, out).items()})
 
 # %% ../nbs/18c_honesty.ipynb #d4770c35
 def report_text(
