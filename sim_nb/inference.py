@@ -19,7 +19,7 @@ from .model import SimV0Model, decode
 from .graph import BACKENDS, make_backend
 from .loss import MultitaskLoss
 from .metrics import EpochRecord
-from .checkpoint import atomic_open, find_checkpoint, load_trainable, read_checkpoint, trainable_state
+from .checkpoint import atomic_open, find_checkpoint, load_trainable, read_checkpoint
 
 # %% ../nbs/16_inference.ipynb #62bae1a2
 def _check_sizes(metadata, weights, source):
@@ -212,7 +212,7 @@ def _reference(inf):
     "The same model in PyTorch with fp32 weights"
     if inf.backend != 'torch' or inf.metadata['frozen_dtype'] == 'fp32': return inf.model
     model = SimV0Model.from_metadata(inf.metadata, gradient_checkpointing=False, frozen_dtype='fp32')
-    load_trainable(model, trainable_state(inf.model), inf.path.name)
+    load_trainable(model, read_checkpoint(inf.path)['model_state_dict'], inf.path.name)
     return model.to(inf.device).eval().requires_grad_(False)
 
 @torch.inference_mode()
