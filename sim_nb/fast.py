@@ -838,6 +838,12 @@ class FastLLM(FrozenLLM):
         return torch.autocast('cpu', torch.bfloat16, enabled=bf16 or torch.is_autocast_enabled('cpu'))
 
     @property
+    def arithmetic(self):
+        if self.device.type != 'cpu': return 'bf16'
+        if self.stack is None: return super().arithmetic
+        return ('int8' if self.stack.sizes['int8'] else 'bf16') + ' (portable)'*(self.stack.how == 'portable')
+
+    @property
     def device(self): return next(self.net.parameters()).device
 
     def plain(self, prefix): return super().forward(prefix)

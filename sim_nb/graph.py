@@ -94,24 +94,27 @@ def parity(
 
 # %% ../nbs/15b_graph.ipynb #884f147e
 def _llm_products(path):
-    "Names of the products of the LLM, and of all other products"
+    "Products with weights of the LLM: node name -> where it is in the model; names of all other products"
     g = need('onnx').load(str(path), load_external_data=False).graph
-    products = [n for n in g.node if n.op_type in ('Gemm', 'MatMul')]
-    inside = [n.name for n in products if any('.llm.' in o for o in n.input)]
-    return inside, [n.name for n in products if n.name not in inside]
+    weights = {o.name for o in g.initializer}
+    def place(n):  # a weight that was transposed has lost its name, but the node knows its module
+        return ' '.join([*n.input, *(p.value for p in n.metadata_props if p.key.endswith('name_scopes'))])
+    products = {n.name: place(n) for n in g.node if n.op_type in ('Gemm', 'MatMul')}
+    weighted = {n.name for n in g.node if weights & set(n.input)}
+    inside = {k: v for k, v in products.items() if '.llm.' in v and k in weighted}
+    return inside, [k for k in products if k not in inside]
 
 # %% ../nbs/15b_graph.ipynb #9a3eca34
 def quantize_graph(
     src,             # .onnx file in fp32
     dst,             # .onnx file to write
-    keep: tuple=(),  # products of the LLM that stay in fp32: parts of their weights' names, e.g. ('h.0.', 'mlp.c_proj')
+    keep: tuple=(),  # products of the LLM that stay in fp32: parts of their names in the model, e.g. ('h.0.', 'mlp.c_proj')
 ) -> Path:           # the second file
     "A graph whose LLM has 8-bit weights"
     need('onnxruntime')
     from onnxruntime.quantization import QuantType, quantize_dynamic
     inside, outside = _llm_products(src)
-    inputs = {n.name: ' '.join(n.input) for n in need('onnx').load(str(src), load_external_data=False).graph.node}
-    outside += [o for o in inside if any(k in inputs[o] for k in keep)]
+    outside += [o for o, place in inside.items() if any(k in place for k in keep)]
     if len(outside) == len(set(inside) | set(outside)): raise ValueError(f"{src}: no product of the LLM is left to quantise with keep={keep}")
     level = logging.getLogger().level
     logging.getLogger().setLevel(logging.ERROR)  # the quantiser warns on the root logger

@@ -4,10 +4,11 @@
 
 # %% auto #0
 __all__ = ['SPEEDS', 'drive_confusions', 'Interval', 'metric_intervals', 'recall_slices', 'speed_slices', 'reason_slices',
-           'lead_times', 'lead_time_report']
+           'lead_times', 'lead_time_report', 'window_seconds', 'alarm_rules', 'metric_report', 'report_text', 'main']
 
 # %% ../nbs/18c_honesty.ipynb #91c0649c
-from dataclasses import dataclass
+import argparse
+from dataclasses import asdict, dataclass
 import numpy as np
 from .labels import HEADS, HIGH, IGNORE_INDEX, REASONS
 from .metrics import confusion, confusion_metrics
@@ -107,7 +108,13 @@ def reason_slices(
     return names[np.where(r == IGNORE_INDEX, len(REASONS), r)], list(names)
 
 # %% ../nbs/18c_honesty.ipynb #d86059d1
-from .trust import high_events
+from .checkpoint import write_json
+from .config import command
+from .confidence import confidence_table
+from .graph import BACKENDS
+from .inference import SimV0Inference
+from .report import text_table
+from .trust import held_out, high_events, p_high
 
 # %% ../nbs/18c_honesty.ipynb #89a41a24
 def lead_times(
@@ -146,3 +153,89 @@ def lead_time_report(
     return dict(events=len(lead), caught=share(len(caught)), warned=share(sum(o > 0 for o in caught)),
                 median_s=float(np.median(caught)) if caught else None, worst_s=min(caught, default=None),
                 alarmed_outside=float(np.asarray(alarms, bool)[outside].mean()) if outside.any() else None)
+
+# %% ../nbs/18c_honesty.ipynb #7be2c9f0
+def window_seconds(
+    ds,           # windows with `rows`, `episodes` and `fps`
+) -> float:       # seconds
+    "The time from one window to the next"
+    if not getattr(ds, 'fps', None): raise ValueError(
+        "the dataset does not say its frame rate: give dt (--dt), the seconds from one window to the next")
+    same = np.diff(np.asarray(ds.episodes)) == 0
+    steps = np.diff(ds.rows[:, -1])[same]
+    return float(np.median(steps))/ds.fps if len(steps) else 1/ds.fps
+
+# %% ../nbs/18c_honesty.ipynb #46a9d3c8
+def alarm_rules(
+    inf,       # a `SimV0Inference`
+    out,       # `HeldOut`: its answers
+) -> dict:     # name of the rule -> did the alarm sound? bool [N]
+    "The alarms that a checkpoint offers"
+    cal, z = inf.metadata.get('calibration', {}), out.logits['risk']
+    rules = {'most probable risk is high': z.argmax(1) == HIGH}
+    t = cal.get('certificate', {}).get('threshold')
+    if t is not None: rules[f'P(high) >= {t:.4g}'] = p_high(z, cal['temperatures']['risk']) >= t
+    return rules
+
+def metric_report(
+    inf,                    # a `SimV0Inference`
+    data,                   # a split's path, or a dataset
+    dt: float=None,         # seconds from one window to the next; None: of the dataset
+    horizon: float=3.,      # longest warning that counts, s
+    confidence: float=.95,  # of the intervals
+    bs=None,                # windows per batch; None: as in training
+) -> dict:                  # plain data: windows, drives, dt, metrics, confidence, alarms
+    "Every metric with its interval, recall of high in slices, seconds of warning"
+    ds = inf.open_data(data)
+    dt = window_seconds(ds) if dt is None else dt
+    out = held_out(inf, ds, bs)
+    y, preds = out.labels['risk'], {k: out.logits[k].argmax(1) for k in HEADS}
+    groups = dict(drive=(out.episodes,), speed=speed_slices(ds.telemetry), reason=reason_slices(out.labels['reason']))
+    def judge(alarm): return dict(
+        recall={k: recall_slices(np.where(alarm, HIGH, 0), y, *g) for k, g in groups.items()},
+        lead_time=lead_time_report(alarm, y, out.episodes, dt, horizon))
+    T = inf.metadata.get('calibration', {}).get('temperatures', {})
+    return dict(windows=len(y), drives=len(np.unique(out.episodes)), dt=dt, arithmetic=inf.arithmetic,
+                metrics={k: asdict(o) for k, o in metric_intervals(preds, out.labels, out.episodes, confidence).items()},
+                confidence=confidence_table(out, T)[:4 if T else 2], alarms={k: judge(a) for k, a in alarm_rules(inf, out).items()})
+
+# %% ../nbs/18c_honesty.ipynb #d4770c35
+def report_text(
+    report: dict,   # of `metric_report`
+    worst: int=5,   # drives to name
+) -> str:
+    "The report for the terminal"
+    rows = [dict(metric=k, value=o['value'], low=o['low'], high=o['high'], windows=o['support'], drives=o['drives'])
+            for k, o in report['metrics'].items()]
+    parts = [f"{report['windows']:,} windows of {report['drives']} drives, {report['dt']:.3g} s apart; intervals over drives", text_table(rows),
+             'How sure: calibration error (ECE) and order (AURC) of the risk answers', text_table(report['confidence'])]
+    for name, a in report['alarms'].items():
+        drives = a['recall']['drive']
+        parts += [f'Alarm: {name}', text_table([a['lead_time']]),
+                  f'Recall of high by drive (the worst {worst} of {len(drives)})', text_table(drives[:worst]),
+                  *(o for k in ('speed', 'reason') for o in (f'by {k}', text_table(a['recall'][k])))]
+    return '\n\n'.join(parts)
+
+@command
+def main(
+    args=None,  # list of words; None: those of the command line
+):
+    "`sim_metrics`: metrics with intervals over drives, recall in slices, seconds of warning"
+    p = argparse.ArgumentParser('sim_metrics', description='Metrics with intervals over drives, recall of high in slices, seconds of warning.')
+    p.add_argument('--checkpoint', required=True, help='a checkpoint file, or a run folder and then its best one')
+    p.add_argument('--data', required=True, help="a split's path, opened by the class that opened the training data")
+    p.add_argument('--dt', type=float, help='seconds from one window to the next; default: of the dataset')
+    p.add_argument('--horizon', type=float, default=3., help='longest warning that counts, seconds (default 3)')
+    p.add_argument('--confidence', type=float, default=.95, help='of the intervals (default 0.95)')
+    p.add_argument('--out', help='JSON file to write')
+    p.add_argument('--device', default='cpu', help='cpu, cuda, cuda:1, mps')
+    p.add_argument('--backend', default='torch', choices=list(BACKENDS), help='how to compute (default torch, the reference)')
+    p.add_argument('--batch-size', type=int, help='windows per batch; default: as in training')
+    a = p.parse_args(args)
+    report = metric_report(SimV0Inference(a.checkpoint, a.device, a.backend), a.data, a.dt, a.horizon, a.confidence, a.batch_size)
+    print(report_text(report))
+    if a.out: write_json(a.out, report)
+
+# %% ../nbs/18c_honesty.ipynb #a7e40b92
+#| eval: false
+if __name__ == '__main__': main()

@@ -214,6 +214,11 @@ def autocast(self: FrozenLLM):  # context manager
     "The precision of large products in front of the LLM: as the caller has it; the fast path takes bf16 there too"
     return nullcontext()
 
+@patch(as_prop=True)
+def arithmetic(self: FrozenLLM) -> str:  # 'fp32' or 'bf16'
+    "The precision of the answer; a threshold that was found with one is not certified for another"
+    return {torch.float32: 'fp32', torch.bfloat16: 'bf16'}.get(self.net.dtype, str(self.net.dtype))
+
 # %% ../nbs/06_llm.ipynb #325d0b40
 @patch
 def forward(self: FrozenLLM,

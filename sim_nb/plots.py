@@ -17,7 +17,8 @@ from .metrics import check_metric, confusion
 RISK_COLORS = dict(zip(RISKS, ('#9aa5b1', '#f2c744', '#f08a24', '#d62839')))
 
 # %% ../nbs/13_plots.ipynb #c134586c
-def _axes(ax, w=4.5, h=2.8): return ax if ax is not None else plt.subplots(figsize=(w, h), dpi=70, layout='constrained')[1]
+def _axes(ax, w=4.5, h=2.8):
+    return ax if ax is not None else plt.subplots(figsize=(w, h), dpi=70, layout='constrained')[1]
 
 # %% ../nbs/13_plots.ipynb #0712908b
 def plot_curve(
@@ -67,7 +68,8 @@ def plot_frames(
     ncols = min(ncols, max(len(frames), 1))
     nrows = -(-len(frames) // ncols) or 1
     h, w = np.shape(frames[0])[:2] if frames else (1, 1)
-    fig, axs = plt.subplots(nrows, ncols, figsize=(ncols*width, nrows*(width*h/w + .3)), dpi=70, squeeze=False, layout='constrained')
+    fig, axs = plt.subplots(nrows, ncols, figsize=(ncols*width, nrows*(width*h/w + .3)), dpi=70, squeeze=False,
+                            layout='constrained')
     for ax in axs.flat: ax.axis('off')
     for i, (f, ax) in enumerate(zip(frames, axs.flat)):
         ax.imshow(f)
@@ -105,7 +107,8 @@ def overlay(
     img = Image.new('RGB', (w, h + bar + bar % 2), RISK_COLORS[decision['risk']])
     img.paste(Image.fromarray(np.asarray(frame)).resize((w, h), Image.Resampling.NEAREST))
     text = f"{decision['risk']}  {decision['action']}  ({decision['reason']}, {decision['confidence']:.0%})"
-    ImageDraw.Draw(img).text((4, h + bar//2), text, fill='black', anchor='lm', font=ImageFont.load_default(max(9, bar*.6)))
+    font = ImageFont.load_default(max(9, bar*.6))
+    ImageDraw.Draw(img).text((4, h + bar//2), text, fill='black', anchor='lm', font=font)
     return np.asarray(img)
 
 # %% ../nbs/13_plots.ipynb #2fef2296
@@ -121,6 +124,7 @@ def overlay_video(
 ) -> Path:         # the file
     "Write a drive with its decisions drawn in"
     frames, decisions = list(frames), list(decisions)
-    if len(frames) != len(decisions): raise ValueError(f"{len(decisions)} decisions for {len(frames)} frames: give one per frame")
+    if len(frames) != len(decisions): raise ValueError(
+        f"{len(decisions)} decisions for {len(frames)} frames: give one per frame")
     encode_video((overlay(f, d, scale) for f, d in zip(frames, decisions)), path, fps)
     return Path(path)

@@ -30,7 +30,8 @@ def html_table(
     top = {c: max((r[c] for r in rows if isinstance(r.get(c), (int, float))), default=None) for c in best}
     def td(r, c):
         text = escape(cell_text(r.get(c)))
-        return f'<td><b>{text}</b></td>' if c in best and r.get(c) is not None and r[c] == top[c] else f'<td>{text}</td>'
+        bold = c in best and r.get(c) is not None and r[c] == top[c]
+        return f'<td><b>{text}</b></td>' if bold else f'<td>{text}</td>'
     head = ''.join(f'<th>{escape(str(c))}</th>' for c in rows[0])
     body = ''.join('<tr>' + ''.join(td(r, c) for c in rows[0]) + '</tr>' for r in rows)
     return f'<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
@@ -43,7 +44,8 @@ def text_table(
     if not rows: return 'nothing to show'
     cells = [[str(c) for c in rows[0]]] + [[cell_text(r.get(c)) for c in rows[0]] for r in rows]
     widths = [max(map(len, col)) for col in zip(*cells)]
-    lines = ['  '.join(c.ljust(w) if i == 0 else c.rjust(w) for i, (c, w) in enumerate(zip(row, widths))) for row in cells]
+    def line(row): return '  '.join(c.ljust(w) if i == 0 else c.rjust(w) for i, (c, w) in enumerate(zip(row, widths)))
+    lines = [line(row) for row in cells]
     return '\n'.join([lines[0], '-'*len(lines[0]), *lines[1:]])
 
 # %% ../nbs/14_report.ipynb #e1d4073b
@@ -57,7 +59,9 @@ class Report:
     def __init__(self,
         title: str,     # heading of the page
         lead: str='',   # one sentence under it
-    ): self.title, self.parts = title, [f'<h1>{escape(title)}</h1>', f'<p class="note">{escape(lead)}</p>' if lead else '']
+    ):
+        note = f'<p class="note">{escape(lead)}</p>' if lead else ''
+        self.title, self.parts = title, [f'<h1>{escape(title)}</h1>', note]
 
     def heading(self, text): self.parts.append(f'<h2>{escape(text)}</h2>')
     def text(self, text): self.parts.append(f'<p>{escape(text)}</p>')
@@ -80,14 +84,17 @@ def figure(self: Report,
     fig.savefig(buf, format='png', dpi=100)
     plt.close(fig)
     data = base64.b64encode(buf.getvalue()).decode()
-    self.parts.append(f'<p><img alt="{escape(caption)}" src="data:image/png;base64,{data}"></p><p class="note">{escape(caption)}</p>')
+    alt = escape(caption)
+    self.parts.append(f'<p><img alt="{alt}" src="data:image/png;base64,{data}"></p><p class="note">{alt}</p>')
 
 # %% ../nbs/14_report.ipynb #7b63e052
 @patch
 def html(self: Report) -> str:  # the whole page
     "The page as text"
-    head = f'<meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{escape(self.title)}</title>'
-    return f'<!doctype html><html lang="en"><head>{head}<style>{STYLE}</style></head><body>{"".join(self.parts)}</body></html>'
+    head = ('<meta charset="utf-8"><meta name="viewport" content="width=device-width">'
+            f'<title>{escape(self.title)}</title><style>{STYLE}</style>')
+    body = ''.join(self.parts)
+    return f'<!doctype html><html lang="en"><head>{head}</head><body>{body}</body></html>'
 
 @patch
 def save(self: Report,
@@ -119,7 +126,8 @@ def judge(
     targets: dict,  # label key -> true ids [N]
 ) -> dict:          # one row of the table
     "What a model reached, in the words of the table"
-    args = {f'{k}_{what}': v for k, h in HEADS.items() for what, v in (('preds', preds[k]), ('targets', targets[h.label_key]))}
+    args = {f'{k}_{what}': v for k, h in HEADS.items()
+            for what, v in (('preds', preds[k]), ('targets', targets[h.label_key]))}
     m, (risk, truth) = compute_metrics(**args), (args['risk_preds'], args['risk_targets'])
     f1 = {k: m[f'{k}_f1_macro'] for k in HEADS}
     mean = None if None in f1.values() else sum(f1.values())/len(f1)
@@ -141,7 +149,8 @@ def worst_mistakes(
         for i in order: seen.setdefault(groups[i], int(i))
         return list(seen.values())[:n]
     order = np.argsort(p_high, kind='stable')
-    return first(order[targets[order] == HIGH]) + first([i for i in order[::-1] if targets[i] not in (HIGH, IGNORE_INDEX)])
+    alarmed = [i for i in order[::-1] if targets[i] not in (HIGH, IGNORE_INDEX)]
+    return first(order[targets[order] == HIGH]) + first(alarmed)
 
 # %% ../nbs/14_report.ipynb #61a6516c
 from .checkpoint import RunFolder, read_jsonl
@@ -161,7 +170,8 @@ def _confusions(preds, targets):
 
 def _title(i, probs, targets):
     risk = HEADS['risk'].classes
-    return f"true {risk[targets['risk_id'][i]]}, said {risk[probs['risk'][i].argmax()]}\nP(high) {probs['risk'][i, HIGH]:.2f}"
+    true, said = risk[targets['risk_id'][i]], risk[probs['risk'][i].argmax()]
+    return f"true {true}, said {said}\nP(high) {probs['risk'][i, HIGH]:.2f}"
 
 def _longest_story(targets, episodes):
     "The episode with the most changes of risk"
@@ -182,7 +192,8 @@ def run_report(
     preds, episodes = {k: p.argmax(1) for k, p in probs.items()}, np.asarray(episodes)
     page = Report(f'Run {run.path.name}', f"{len(episodes):,} windows of {len(np.unique(episodes))} test drives")
     page.heading('Against simpler models'); page.table(rows, best=('mean_f1', 'recall_high'))
-    page.text('mean_f1: mean of the macro F1 of risk, reason and action. recall_high: share of the high windows that were called high. false_alarms: share of the others that were called high.')
+    page.text('mean_f1: mean of the macro F1 of risk, reason and action. '
+              'recall_high: share of the high windows that were called high. false_alarms: share of the others that were called high.')
     page.heading('Learning curves'); page.figure(_curves(run), 'training and validation')
     page.text('From here on the page is about the best epoch on validation, best.pt.')
     page.heading('Confusion'); page.figure(_confusions(preds, targets), 'rows: the truth')
@@ -193,6 +204,7 @@ def run_report(
     one = episodes == _longest_story(targets, episodes)
     page.heading(f'One drive: episode {episodes[one][0]}')
     page.figure(plot_timeline(np.asarray(seconds)[one], probs['risk'][one, HIGH], targets['risk_id'][one]),
-                'probability of high risk; the ground shows the true risk (grey none, yellow low, orange medium, red high, white no label)')
+                'probability of high risk; '
+                'the ground shows the true risk (grey none, yellow low, orange medium, red high, white no label)')
     page.heading('Settings'); page.code(run.config.read_text(encoding='utf-8'))
     return page.save(run.path/'report.html')

@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['UNITS', 'TEMPERATURES', 'MIN_WINDOWS', 'allowed_misses', 'units_needed', 'high_events', 'unit_scores',
-           'RecallCertificate', 'certify', 'in_words', 'CalibrationError', 'nll', 'fit_temperature', 'HeldOut',
-           'held_out', 'confidence_pairs', 'fit_temperatures', 'seen_before', 'p_high', 'calibrate', 'write_calibrated',
-           'main']
+           'RecallCertificate', 'certify', 'false_alarms', 'in_words', 'CalibrationError', 'nll', 'fit_temperature',
+           'HeldOut', 'held_out', 'confidence_pairs', 'fit_temperatures', 'seen_before', 'p_high', 'calibrate',
+           'write_calibrated', 'main']
 
 # %% ../nbs/18_trust.ipynb #faabeea2
 import argparse, math, os, shutil
@@ -128,10 +128,17 @@ def certify(
     if not cert.certified: return cert
     cert.threshold = float(scores[m])
     cert.misses = int((scores < cert.threshold).sum())
-    below = ~np.isin(targets, (HIGH, IGNORE_INDEX))
-    alarms = np.asarray(p_high)[below] >= cert.threshold
-    if below.any(): cert.false_alarm_rate = float(alarms.mean())
+    cert.false_alarm_rate = false_alarms(p_high, targets, cert.threshold)
     return cert
+
+def false_alarms(
+    p_high,            # probability of "high" [N]
+    targets,           # true risk ids [N], -100 where missing
+    threshold: float,  # alarm at or above it
+) -> float:            # None when no window is below high
+    "Share of the windows below high that alarm"
+    below = ~np.isin(targets, (HIGH, IGNORE_INDEX))
+    return float((np.asarray(p_high)[below] >= threshold).mean()) if below.any() else None
 
 # %% ../nbs/18_trust.ipynb #2b6d226f
 def in_words(
@@ -205,6 +212,7 @@ import torch
 from .checkpoint import atomic_open, find_checkpoint, plain, read_checkpoint
 from .config import command
 from .data import episode_prints, episode_split
+from .graph import BACKENDS
 from .inference import SimV0Inference
 
 # %% ../nbs/18_trust.ipynb #5d1d14ce
@@ -295,6 +303,7 @@ def calibrate(
     force: bool=False,       # also with data that the model has seen
     bs=None,                 # windows per batch; None: as in training
     seed: int=42,            # of the share
+    backends=None,           # for which the certificate shall hold, see `BACKENDS`; None: that of `inf`
 ) -> dict:                   # plain data for a checkpoint's metadata
     "Temperatures and a recall certificate"
     ds = inf.open_data(data)
@@ -302,20 +311,28 @@ def calibrate(
     seen = seen_before(inf.metadata, path, prints)
     if seen and not force: raise CalibrationError(
         f"the calibration data is not held out: {'; '.join(seen)}. Give other drives")
-    out = held_out(inf, ds, bs)
+    infs = _with_backends(inf, backends)
+    outs = [held_out(o, ds, bs) for o in infs]
     if fit_data is not None and set(prints) & set(episode_prints(inf.open_data(fit_data))):
         raise CalibrationError("fit_data and data share drives: temperatures from the drives that "
                                "certify make the guarantee void")
-    fit, rest = _fit_and_rest(inf, out, fit_data, fit_share, seed, bs)
+    fit, rest = _fit_and_rest(infs[0], outs[0], fit_data, fit_share, seed, bs)
     temperatures, refused = fit_temperatures(fit)
-    p = p_high(rest.logits['risk'], temperatures['risk'])
+    ps = np.stack([p_high(o.logits['risk'], temperatures['risk']) for o in outs])[:, np.isin(outs[0].episodes, rest.episodes)]
+    p = ps.min(0)
     cert = certify(p, rest.labels['risk'], rest.episodes, recall, confidence, unit, within)
+    if cert.certified: cert.false_alarm_rate = false_alarms(ps.max(0), rest.labels['risk'], cert.threshold)
     facts = dict(path=path, prints=prints, seen=seen, drives=len(np.unique(rest.episodes)), windows=len(p),
                  fit_path=str(fit_data) if isinstance(fit_data, (str, Path)) else None,
                  fit_drives=len(np.unique(fit.episodes)))
     return plain(dict(temperatures=temperatures, refused=refused, certificate=cert.to_dict(),
-                      guarantee=in_words(cert), data=facts,
+                      guarantee=in_words(cert), arithmetic=[o.arithmetic for o in infs], data=facts,
                       date=datetime.now(timezone.utc).isoformat(timespec='seconds')))
+
+def _with_backends(inf, backends):
+    "The model in each backend, the first one first"
+    if isinstance(backends, str): backends = [backends]
+    return [inf if b == inf.backend else SimV0Inference(inf.path, inf.device, b) for b in dict.fromkeys(backends or [inf.backend])]
 
 def _fit_and_rest(inf, out, fit_data, share, seed, bs):
     "The part that fits temperatures and the part that certifies"
@@ -360,6 +377,7 @@ def _parser():
     p.add_argument('--in-place', action='store_true', help='write the checkpoint itself; the old file is kept as NAME.old.pt')
     p.add_argument('--force', action='store_true', help='also with data that the model has seen')
     p.add_argument('--device', default='cpu', help='cpu, cuda, cuda:1, mps')
+    p.add_argument('--backend', nargs='+', default=['torch'], choices=list(BACKENDS), help='for which the certificate holds; several may be named')
     p.add_argument('--batch-size', type=int, help='windows per batch; default: as in training')
     return p
 
@@ -373,15 +391,16 @@ def main(
     a = p.parse_args(args)
     if a.out and a.in_place: p.error('give either --out or --in-place')
     _check_rates(a.recall, a.confidence)
-    inf = SimV0Inference(a.checkpoint, a.device)
+    inf = SimV0Inference(a.checkpoint, a.device, a.backend[0])
     if 'splits' not in inf.metadata.get('data', {}):
         print('note: this checkpoint does not say which data it was trained on, so nothing was compared')
     cal = calibrate(inf, a.data, a.recall, a.confidence, a.unit, a.within, a.fit_data, a.fit_share,
-                    a.force, a.batch_size)
+                    a.force, a.batch_size, backends=a.backend)
     for o in cal['data']['seen']: print(f'WARNING (--force): {o}; the guarantee does not hold')
     for k, T in cal['temperatures'].items():
         print(f"temperature of {k}: {T:.3f}", f"refused: {cal['refused'][k]}" if k in cal['refused'] else '')
     print(cal['guarantee'])
+    print(f"holds for the arithmetic {' and '.join(map(repr, cal['arithmetic']))}")
     print(f"written to {write_calibrated(inf.path, cal, inf.path if a.in_place else a.out)}")
     return 0 if cal['certificate']['certified'] else 1
 

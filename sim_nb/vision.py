@@ -770,6 +770,7 @@ def cached_dataset(
     feats = cache_features(ds, enc, cache_dir, **kwargs)
     res = WindowDataset(feats, ds.rows, ds.telemetry, ds.labels, weight=ds.weight, sample_ids=ds.sample_ids, episodes=ds.episodes)
     res.vision = enc.describe()
+    if hasattr(ds, 'fps'): res.fps = ds.fps  # frames per second, where they are known
     return res
 
 # %% ../nbs/05_vision.ipynb #7a0bfd57
