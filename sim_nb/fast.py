@@ -4,10 +4,11 @@
 
 # %% auto #0
 __all__ = ['log', 'KERNELS', 'FAMILIES', 'NoFastPath', 'kernels', 'kernel', 'pack', 'pack8', 'gpt2_layers', 'llama_layers',
-           'Stack', 'FastLLM', 'disagreement', 'load_fast', 'PackedLinear', 'packed']
+           'Stack', 'kernel_threads', 'short_call', 'FastLLM', 'disagreement', 'load_fast', 'PackedLinear', 'packed']
 
 # %% ../nbs/06a_fast.ipynb #1f76cf51
-import copy, ctypes, functools, hashlib, logging, os, platform, shutil, subprocess, tempfile
+import copy, ctypes, functools, hashlib, logging, os, platform, shutil, subprocess, tempfile, threading
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 import torch
 from fastcore.basics import patch
@@ -49,6 +50,115 @@ static inline void put(bf16 *o, const float *v, long n) {  // n is a multiple of
 #else
     for (long j = 0; j < n; j++) o[j] = down(v[j]);
 #endif
+}
+'''
+
+# %% ../nbs/06a_fast.ipynb #7ea30001
+_TEAM = r'''
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdatomic.h>
+enum { SPIN = 1000, IDLE = 3000 };  // looks before a thread that waits gives way, before one without work sleeps
+
+// all threads of a call run the same code; its loops are cut into pieces, with numbers that run through the whole call
+typedef struct { _Alignas(64) atomic_long taken; _Alignas(64) atomic_long done; } Call;
+typedef struct { Call *call; long threads, first, pieces, n; } Me;  // of one thread: the loop where it is
+typedef struct { long from, to; } Piece;
+
+static inline void look(long i, long spin) {
+#if defined __x86_64__
+    if (i < spin) { __builtin_ia32_pause(); return; }
+#elif defined __aarch64__
+    if (i < spin) { __asm__ volatile("yield"); return; }
+#endif
+    if (i >= spin) sched_yield();
+}
+static inline void until_done(const Me *me, long pieces) {
+    for (long i = 0; atomic_load_explicit(&me->call->done, memory_order_acquire) < pieces; i++) look(i, SPIN);
+}
+static inline Piece take(const Me *me) {
+    const long end = me->first + me->pieces;
+    for (long k = atomic_load_explicit(&me->call->taken, memory_order_relaxed); k < end; )
+        if (atomic_compare_exchange_weak_explicit(&me->call->taken, &k, k + 1, memory_order_relaxed, memory_order_relaxed))
+            return (Piece){(k - me->first) * me->n / me->pieces, (k - me->first + 1) * me->n / me->pieces};
+    return (Piece){0, 0};
+}
+static inline Piece begin(Me *me, long n) {
+    me->first += me->pieces;
+    me->n = n;
+    me->pieces = n < me->threads ? n : me->threads;
+    until_done(me, me->first);
+    return take(me);
+}
+static inline Piece next(const Me *me) {
+    atomic_fetch_add_explicit(&me->call->done, 1, memory_order_release);
+    return take(me);
+}
+// for (long i = 0; i < n; i++), shared by the threads; it begins when all of the loop in front of it is done
+#define SHARE(i, n) for (Piece piece_ = begin(me, n); piece_.to; piece_ = next(me)) for (long i = piece_.from; i < piece_.to; i++)
+'''
+
+# %% ../nbs/06a_fast.ipynb #7ea30003
+_HELPERS = r'''
+typedef void Body(const void *, Me *);
+static struct { pthread_mutex_t busy, lock; pthread_cond_t wake; atomic_long calls; atomic_int open, inside, asleep;
+                long size, threads; Body *body; const void *args; Call call; }
+    team = { .busy = PTHREAD_MUTEX_INITIALIZER, .lock = PTHREAD_MUTEX_INITIALIZER, .wake = PTHREAD_COND_INITIALIZER };
+
+static void sleep_until_call(long seen) {
+    pthread_mutex_lock(&team.lock);
+    atomic_fetch_add(&team.asleep, 1);
+    while (atomic_load(&team.calls) == seen) pthread_cond_wait(&team.wake, &team.lock);
+    atomic_fetch_sub(&team.asleep, 1);
+    pthread_mutex_unlock(&team.lock);
+}
+static void *help(void *number) {
+    for (long seen = 0;;) {
+        for (long i = 0; i < IDLE && atomic_load(&team.calls) == seen; i++) look(i, IDLE);
+        if (atomic_load(&team.calls) == seen) sleep_until_call(seen);
+        seen = atomic_load(&team.calls);
+        atomic_fetch_add(&team.inside, 1);  // from here on the caller waits for this thread
+        if (atomic_load(&team.open) && (long)number < team.threads - 1) {
+            Me me = {&team.call, team.threads, 0, 0, 0};
+            team.body(team.args, &me);
+        }
+        atomic_fetch_sub(&team.inside, 1);
+    }
+    return 0;
+}
+static void forked(void) {  // the helpers stayed in the parent
+    pthread_mutex_init(&team.busy, 0), pthread_mutex_init(&team.lock, 0), pthread_cond_init(&team.wake, 0);
+    team.size = 0;
+    atomic_store(&team.open, 0), atomic_store(&team.inside, 0), atomic_store(&team.asleep, 0);
+}
+static void hire(long n) {
+    static int first = 1;
+    sigset_t all, was;
+    pthread_t t;
+    if (first) pthread_atfork(0, 0, forked), first = 0;
+    sigfillset(&all), pthread_sigmask(SIG_SETMASK, &all, &was);  // signals go to the threads of Python
+    while (team.size < n && !pthread_create(&t, 0, help, (void *)team.size)) pthread_detach(t), team.size++;
+    pthread_sigmask(SIG_SETMASK, &was, 0);
+}
+static void together(Body *body, const void *args, long threads) {
+    if (threads < 2 || pthread_mutex_trylock(&team.busy)) {
+        Call alone = {0};
+        body(args, &(Me){&alone, 1, 0, 0, 0});
+        return;
+    }
+    hire(threads - 1);
+    team.threads = threads, team.body = body, team.args = args;
+    atomic_store(&team.call.taken, 0), atomic_store(&team.call.done, 0);
+    atomic_store(&team.open, 1);
+    atomic_fetch_add(&team.calls, 1);
+    if (atomic_load(&team.asleep)) pthread_mutex_lock(&team.lock), pthread_cond_broadcast(&team.wake), pthread_mutex_unlock(&team.lock);
+    Me me = {&team.call, threads, 0, 0, 0};
+    body(args, &me);
+    until_done(&me, me.first + me.pieces);
+    atomic_store(&team.open, 0);
+    for (long i = 0; atomic_load(&team.inside); i++) look(i, SPIN);
+    pthread_mutex_unlock(&team.busy);
 }
 '''
 
@@ -115,12 +225,12 @@ static void tiles(void) {
     _tile_loadconfig(&c);
 }
 
-static inline __attribute__((always_inline)) void product(const int mode, Prod p, void *copy) {
+static inline __attribute__((always_inline)) void product(const int mode, Prod p, void *copy, Me *me) {
     enum { DEEP = 8, HIGH = 8 };  // blocks of a panel that stay in the first cache, blocks of rows that use them
     const long kb = p.K / 32, lines = 32 / ((p.M + 31) / 32) + 1;  // of the next panel, fetched per step
     tiles();
-    #pragma omp for schedule(static)
-    for (long n = 0; n < p.N; n += 32) for (long m0 = 0; m0 < p.M; m0 += 32 * HIGH) {
+    SHARE(panel, p.N / 32) for (long m0 = 0; m0 < p.M; m0 += 32 * HIGH) {
+        const long n = panel * 32;
         const bf16 *B = p.B + n / 32 * p.ldb;
         const long m1 = m0 + 32 * HIGH < p.M ? m0 + 32 * HIGH : p.M;
         _Alignas(64) float sums[HIGH][32][32];
@@ -179,11 +289,10 @@ static inline __attribute__((always_inline)) void block(const int r, const bf16 
     block(n, A, lda, B, kb, next, lines, c); }
 OF(1) OF(2) OF(4) OF(6) OF(8) OF(12)
 
-static inline __attribute__((always_inline)) void product(const int mode, Prod p, void *copy) {
+static inline __attribute__((always_inline)) void product(const int mode, Prod p, void *copy, Me *me) {
     const long lines = 32 / ((p.M + ROWS - 1) / ROWS) + 1;
-    #pragma omp for schedule(static)
-    for (long n = 0; n < p.N; n += 32) for (long m = 0; m < p.M; m += ROWS) {
-        const long r = p.M - m < ROWS ? p.M - m : ROWS;
+    SHARE(panel, p.N / 32) for (long m = 0; m < p.M; m += ROWS) {
+        const long n = panel * 32, r = p.M - m < ROWS ? p.M - m : ROWS;
         const bf16 *B = p.B + n / 32 * p.ldb;
         _Alignas(64) float c[ROWS][32];
         (r == 1 ? block1 : r == 2 ? block2 : r <= 4 ? block4 : r <= 6 ? block6 : r <= 8 ? block8 : block12)(
@@ -198,9 +307,8 @@ _VNNI = r'''
 enum { R8 = 6, HEAD = 256 };  // rows of a block, bytes before the weights of a panel
 static long panel8(long K) { return HEAD + K * 32; }
 
-static void quantise(const Prod *p, uint8_t *q, float *scale) {  // each row of A -> its high bytes, then its low bytes
-    #pragma omp for schedule(static)
-    for (long m = 0; m < p->M; m++) {
+static void quantise(const Prod *p, uint8_t *q, float *scale, Me *me) {  // each row of A -> its high bytes, then its low bytes
+    SHARE(m, p->M) {
         const bf16 *a = p->A + m * p->lda;
         float top = 1e-30f;
         #pragma omp simd reduction(max : top)
@@ -237,13 +345,12 @@ static inline __attribute__((always_inline)) void bytes(const int r, const uint8
     bytes(n, A, K, B, next, hi, lo); }
 OF8(1) OF8(2) OF8(4) OF8(6)
 
-static inline __attribute__((always_inline)) void product8(const int mode, Prod p, void *copy) {
+static inline __attribute__((always_inline)) void product8(const int mode, Prod p, void *copy, Me *me) {
     uint8_t *A = copy;
     float *scale = (float *)(A + p.M * 2 * p.K);
-    quantise(&p, A, scale);
-    #pragma omp for schedule(static)
-    for (long n = 0; n < p.N; n += 32) for (long m = 0; m < p.M; m += R8) {
-        const long r = p.M - m < R8 ? p.M - m : R8;
+    quantise(&p, A, scale, me);
+    SHARE(panel, p.N / 32) for (long m = 0; m < p.M; m += R8) {
+        const long n = panel * 32, r = p.M - m < R8 ? p.M - m : R8;
         const char *B = (const char *)p.B + n / 32 * panel8(p.K);
         const float *w = (const float *)B;
         const int32_t *sums = (const int32_t *)(w + 32);
@@ -291,13 +398,11 @@ OF(12)
 #define block12 block6
 #endif
 
-static inline __attribute__((always_inline)) void product(const int mode, Prod p, void *copy) {
+static inline __attribute__((always_inline)) void product(const int mode, Prod p, void *copy, Me *me) {
     float *A = copy;
-    #pragma omp for schedule(static)
-    for (long m = 0; m < p.M; m++) for (long k = 0; k < p.K; k++) A[m * p.K + k] = up(p.A[m * p.lda + k]);
-    #pragma omp for schedule(static)
-    for (long n = 0; n < p.N; n += 32) for (long m = 0; m < p.M; m += ROWS) {
-        const long r = p.M - m < ROWS ? p.M - m : ROWS;
+    SHARE(m, p.M) for (long k = 0; k < p.K; k++) A[m * p.K + k] = up(p.A[m * p.lda + k]);
+    SHARE(panel, p.N / 32) for (long m = 0; m < p.M; m += ROWS) {
+        const long n = panel * 32, r = p.M - m < ROWS ? p.M - m : ROWS;
         _Alignas(64) float c[ROWS][32];
         (r == 1 ? block1 : r == 2 ? block2 : r <= 4 ? block4 : r <= 6 ? block6 : block12)(A + m * p.K, p.K, p.B + n / 32 * p.ldb, c);
         finish(mode, &p, c, m, n, r);
@@ -325,13 +430,11 @@ static inline __attribute__((always_inline)) void bytes(const int r, const float
 static __attribute__((noinline)) void bytes_1(const float *A, long K, const char *B, float (*c)[32]) { bytes(1, A, K, B, c); }
 static __attribute__((noinline)) void bytes_all(const float *A, long K, const char *B, float (*c)[32]) { bytes(ROWS, A, K, B, c); }
 
-static inline __attribute__((always_inline)) void product8(const int mode, Prod p, void *copy) {
+static inline __attribute__((always_inline)) void product8(const int mode, Prod p, void *copy, Me *me) {
     float *A = copy;
-    #pragma omp for schedule(static)
-    for (long m = 0; m < p.M; m++) for (long k = 0; k < p.K; k++) A[m * p.K + k] = up(p.A[m * p.lda + k]);
-    #pragma omp for schedule(static)
-    for (long n = 0; n < p.N; n += 32) for (long m = 0; m < p.M; m += ROWS) {
-        const long r = p.M - m < ROWS ? p.M - m : ROWS;
+    SHARE(m, p.M) for (long k = 0; k < p.K; k++) A[m * p.K + k] = up(p.A[m * p.lda + k]);
+    SHARE(panel, p.N / 32) for (long m = 0; m < p.M; m += ROWS) {
+        const long n = panel * 32, r = p.M - m < ROWS ? p.M - m : ROWS;
         _Alignas(64) float c[ROWS][32];
         (r == 1 ? bytes_1 : bytes_all)(A + m * p.K, p.K, (const char *)p.B + n / 32 * panel8(p.K), c);
         finish(mode, &p, c, m, n, r);
@@ -342,9 +445,8 @@ static inline __attribute__((always_inline)) void product8(const int mode, Prod 
 # %% ../nbs/06a_fast.ipynb #e102edb5
 _NORM = r'''
 // y: rows of x without mean (or not) over their root mean square r; z: y times the norm's weight w
-static void norm(const float *x, const float *w, bf16 *y, bf16 *z, float *r, long M, long d, int rms, float eps) {
-    #pragma omp for schedule(static)
-    for (long m = 0; m < M; m++) {
+static void norm(const float *x, const float *w, bf16 *y, bf16 *z, float *r, long M, long d, int rms, float eps, Me *me) {
+    SHARE(m, M) {
         const float *a = x + m * d;
         float mean = 0.f, var = 0.f;
         if (!rms) {
@@ -364,9 +466,8 @@ static void norm(const float *x, const float *w, bf16 *y, bf16 *z, float *r, lon
 }
 
 // g += gradient of `norm`, and its bf16 copy
-static void norm_back(const float *dy, const float *w, const bf16 *y, const float *r, float *g, bf16 *g16, long M, long d, int rms) {
-    #pragma omp for schedule(static)
-    for (long m = 0; m < M; m++) {
+static void norm_back(const float *dy, const float *w, const bf16 *y, const float *r, float *g, bf16 *g16, long M, long d, int rms, Me *me) {
+    SHARE(m, M) {
         const float *a = dy + m * d; const bf16 *b = y + m * d;
         float mean = 0.f, dot = 0.f, s = r[m];
         #pragma omp simd reduction(+ : mean, dot)
@@ -404,11 +505,11 @@ static inline void save(bf16 *y, const float *x, long hd, const float *cs, const
 }
 
 // the last nq queries of each sample; back: o holds the gradient, dq and dkv take the result
-static inline __attribute__((always_inline)) void heads(const Conf *c, const long hd, long nq, const bf16 *q, long ldq, const bf16 *kv, long ldkv, bf16 *o, const int back, bf16 *dq, bf16 *dkv) {
+static inline __attribute__((always_inline)) void heads(const Conf *c, const long hd, long nq, const bf16 *q, long ldq, const bf16 *kv, long ldkv, bf16 *o, const int back, bf16 *dq, bf16 *dkv, Me *me) {
     const long T = c->T, group = c->H / c->G, E = c->H * hd;
     const float scale = 1.f / sqrtf(hd);
-    #pragma omp for schedule(static) collapse(2)
-    for (long b = 0; b < c->B; b++) for (long g = 0; g < c->G; g++) {
+    SHARE(head, c->B * c->G) {
+        const long b = head / c->G, g = head % c->G;
         float K[T][hd], V[T][hd], dK[T][hd], dV[T][hd], Q[hd], P[T], dP[T], O[hd];
         #define ROT(tab, t) (tab ? tab + (t) * hd : 0)
         for (long t = 0; t < T; t++) {
@@ -461,10 +562,10 @@ static inline __attribute__((always_inline)) void heads(const Conf *c, const lon
         }
     }
 }
-static void attention(const Conf *c, long nq, const bf16 *q, long ldq, const bf16 *kv, long ldkv, bf16 *o, int back, bf16 *dq, bf16 *dkv) {
-    if (c->hd == 64 && back) heads(c, 64, nq, q, ldq, kv, ldkv, o, 1, dq, dkv);  // the usual width: loops of a known length
-    else if (c->hd == 64) heads(c, 64, nq, q, ldq, kv, ldkv, o, 0, dq, dkv);
-    else heads(c, c->hd, nq, q, ldq, kv, ldkv, o, back, dq, dkv);
+static void attention(const Conf *c, long nq, const bf16 *q, long ldq, const bf16 *kv, long ldkv, bf16 *o, int back, bf16 *dq, bf16 *dkv, Me *me) {
+    if (c->hd == 64 && back) heads(c, 64, nq, q, ldq, kv, ldkv, o, 1, dq, dkv, me);  // the usual width: loops of a known length
+    else if (c->hd == 64) heads(c, 64, nq, q, ldq, kv, ldkv, o, 0, dq, dkv, me);
+    else heads(c, c->hd, nq, q, ldq, kv, ldkv, o, back, dq, dkv, me);
 }
 '''
 
@@ -504,108 +605,113 @@ static long work(const Conf *c, char *p, Work *w) {
 }
 long work_bytes(const Conf *c) { Work w; return work(c, 0, &w); }
 long kept_bytes(const Conf *c) { Kept k; return kept(c, 0, &k); }
-#define FORWARD(mode, ...) do { const Prod p_ = {__VA_ARGS__}; if (c->int8) product8(mode, p_, w->copy); else product(mode, p_, w->copy); } while (0)
-#define BACK(mode, ...) product(mode, (Prod){__VA_ARGS__}, w->copy)
+#define FORWARD(mode, ...) do { const Prod p_ = {__VA_ARGS__}; if (c->int8) product8(mode, p_, w->copy, me); else product(mode, p_, w->copy, me); } while (0)
+#define BACK(mode, ...) product(mode, (Prod){__VA_ARGS__}, w->copy, me)
 
-static void mlp(const Conf *c, void **W, float *x, Kept *k, Work *w, long M) {
+static void mlp(const Conf *c, void **W, float *x, Kept *k, Work *w, long M, Me *me) {
     const long d = c->d, ff = c->ff, F = ff * (c->llama ? 2 : 1);
-    norm(x, W[NORM_2], k->n2, w->z, k->r2, M, d, c->llama, c->eps);
+    norm(x, W[NORM_2], k->n2, w->z, k->r2, M, d, c->llama, c->eps, me);
     if (c->llama) FORWARD(SWIGLU, w->z, d, W[FC], d * 32, W[B_FC], M, F, d, w->h, ff, k->act, F);
     else FORWARD(GELU, w->z, d, W[FC], d * 32, W[B_FC], M, F, d, w->h, ff, k->act, F);
     FORWARD(ADD, w->h, ff, W[OUT], ff * 32, W[B_OUT], M, d, ff, x, d, 0, 0);
 }
-static void mlp_back(const Conf *c, void **W, float *g, Kept *k, Work *w, long M) {  // g and g16 in and out
+static void mlp_back(const Conf *c, void **W, float *g, Kept *k, Work *w, long M, Me *me) {  // g and g16 in and out
     const long d = c->d, ff = c->ff, F = ff * (c->llama ? 2 : 1);
     if (c->llama) BACK(SWIGLU_BACK, w->g16, d, W[OUT_T], d * 32, 0, M, ff, d, w->h, F, k->act, F);
     else BACK(TIMES, w->g16, d, W[OUT_T], d * 32, 0, M, ff, d, w->h, F, k->act, F);
     BACK(FLOAT, w->h, F, W[FC_T], F * 32, 0, M, d, F, w->dn, d, 0, 0);
-    norm_back(w->dn, W[NORM_2], k->n2, k->r2, g, w->g16, M, d, c->llama);
+    norm_back(w->dn, W[NORM_2], k->n2, k->r2, g, w->g16, M, d, c->llama, me);
 }
 
-// x [B, T, d] -> y [B, d], the last position after the last block
-void forward(const Conf *c, void **W, const float *x, float *y, char *buf, char *wbuf) {
+typedef struct { const Conf *c; void **W; const float *in; float *out; char *buf, *wbuf; } Args;
+
+// in [B, T, d] -> out [B, d], the last position after the last block
+static void forward_(const void *args, Me *me) {
+    const Args *a = args;
+    const Conf *c = a->c;
     const long d = c->d, M = c->B * c->T, Hd = c->H * c->hd, KV = 2 * c->G * c->hd, E = Hd + KV;
-    Work work_, *w = &work_; work(c, wbuf, w);
+    Work work_, *w = &work_; work(c, a->wbuf, w);
     const long step = c->grad ? kept_bytes(c) : 0;
-    #pragma omp parallel num_threads(c->threads)
-    {
-        #pragma omp for schedule(static)
-        for (long m = 0; m < M; m++) memcpy(w->x + m * d, x + m * d, d * 4);
-        for (long l = 0; l < c->L; l++) {
-            void **V = W + l * PARTS;  // of this thread: W is shared by all
-            Kept k; kept(c, buf + l * step, &k);
-            norm(w->x, V[NORM_1], k.n1, w->z, k.r1, M, d, c->llama, c->eps);
-            if (l < c->L - 1) {
-                FORWARD(STORE, w->z, d, V[QKV], d * 32, V[B_QKV], M, E, d, k.qkv, E, 0, 0);
-                attention(c, c->T, k.qkv, E, k.qkv + Hd, E, w->o, 0, 0, 0);
-                FORWARD(ADD, w->o, Hd, V[PROJ], Hd * 32, V[B_PROJ], M, d, Hd, w->x, d, 0, 0);
-                mlp(c, V, w->x, &k, w, M);
-                continue;
-            }
-            #pragma omp for schedule(static)
-            for (long b = 0; b < c->B; b++) {
-                memcpy(w->nl + b * d, w->z + (b * c->T + c->T - 1) * d, d * 2);
-                memcpy(y + b * d, w->x + (b * c->T + c->T - 1) * d, d * 4);
-            }
-            FORWARD(STORE, w->nl, d, V[QKV], d * 32, V[B_QKV], c->B, Hd, d, k.q, Hd, 0, 0);
-            FORWARD(STORE, w->z, d, (bf16 *)((char *)V[QKV] + Hd / 32 * (c->int8 ? panel8(d) : d * 64)), d * 32, V[B_QKV] ? (float *)V[B_QKV] + Hd : 0, M, KV, d, k.qkv, KV, 0, 0);
-            attention(c, 1, k.q, Hd, k.qkv, KV, w->o, 0, 0, 0);
-            FORWARD(ADD, w->o, Hd, V[PROJ], Hd * 32, V[B_PROJ], c->B, d, Hd, y, d, 0, 0);
-            mlp(c, V, y, &k, w, c->B);
+    SHARE(m, M) memcpy(w->x + m * d, a->in + m * d, d * 4);
+    for (long l = 0; l < c->L; l++) {
+        void **V = a->W + l * PARTS;
+        Kept k; kept(c, a->buf + l * step, &k);
+        norm(w->x, V[NORM_1], k.n1, w->z, k.r1, M, d, c->llama, c->eps, me);
+        if (l < c->L - 1) {
+            FORWARD(STORE, w->z, d, V[QKV], d * 32, V[B_QKV], M, E, d, k.qkv, E, 0, 0);
+            attention(c, c->T, k.qkv, E, k.qkv + Hd, E, w->o, 0, 0, 0, me);
+            FORWARD(ADD, w->o, Hd, V[PROJ], Hd * 32, V[B_PROJ], M, d, Hd, w->x, d, 0, 0);
+            mlp(c, V, w->x, &k, w, M, me);
+            continue;
         }
+        SHARE(b, c->B) {
+            memcpy(w->nl + b * d, w->z + (b * c->T + c->T - 1) * d, d * 2);
+            memcpy(a->out + b * d, w->x + (b * c->T + c->T - 1) * d, d * 4);
+        }
+        FORWARD(STORE, w->nl, d, V[QKV], d * 32, V[B_QKV], c->B, Hd, d, k.q, Hd, 0, 0);
+        FORWARD(STORE, w->z, d, (bf16 *)((char *)V[QKV] + Hd / 32 * (c->int8 ? panel8(d) : d * 64)), d * 32, V[B_QKV] ? (float *)V[B_QKV] + Hd : 0, M, KV, d, k.qkv, KV, 0, 0);
+        attention(c, 1, k.q, Hd, k.qkv, KV, w->o, 0, 0, 0, me);
+        FORWARD(ADD, w->o, Hd, V[PROJ], Hd * 32, V[B_PROJ], c->B, d, Hd, a->out, d, 0, 0);
+        mlp(c, V, a->out, &k, w, c->B, me);
     }
 }
+void forward(const Conf *c, void **W, const float *x, float *y, char *buf, char *wbuf) {
+    together(forward_, &(Args){c, W, x, y, buf, wbuf}, c->threads);
+}
 
-// gy [B, d] -> gx [B, T, d]
-void backward(const Conf *c, void **W, const float *gy, float *gx, char *buf, char *wbuf) {
+// in: gradient [B, d] -> out: gradient [B, T, d]
+static void backward_(const void *args, Me *me) {
+    const Args *a = args;
+    const Conf *c = a->c;
+    float *gx = a->out;
     const long d = c->d, M = c->B * c->T, Hd = c->H * c->hd, KV = 2 * c->G * c->hd, E = Hd + KV;
-    Work work_, *w = &work_; work(c, wbuf, w);
+    Work work_, *w = &work_; work(c, a->wbuf, w);
     const long step = kept_bytes(c);
-    #pragma omp parallel num_threads(c->threads)
     for (long l = c->L - 1; l >= 0; l--) {
-        void **V = W + l * PARTS;
-        Kept k; kept(c, buf + l * step, &k);
+        void **V = a->W + l * PARTS;
+        Kept k; kept(c, a->buf + l * step, &k);
         if (l < c->L - 1) {
-            mlp_back(c, V, gx, &k, w, M);
+            mlp_back(c, V, gx, &k, w, M, me);
             BACK(STORE, w->g16, d, V[PROJ_T], d * 32, 0, M, Hd, d, w->o, Hd, 0, 0);
-            attention(c, c->T, k.qkv, E, k.qkv + Hd, E, w->o, 1, w->dqkv, w->dqkv + Hd);
+            attention(c, c->T, k.qkv, E, k.qkv + Hd, E, w->o, 1, w->dqkv, w->dqkv + Hd, me);
             BACK(FLOAT, w->dqkv, E, V[QKV_T], E * 32, 0, M, d, E, w->dn, d, 0, 0);
         } else {
-            #pragma omp for schedule(static)
-            for (long b = 0; b < c->B; b++) for (long j = 0; j < d; j++) {
-                w->xl[b * d + j] = gy[b * d + j];
-                w->g16[b * d + j] = down(gy[b * d + j]);
+            SHARE(b, c->B) for (long j = 0; j < d; j++) {
+                w->xl[b * d + j] = a->in[b * d + j];
+                w->g16[b * d + j] = down(a->in[b * d + j]);
             }
-            mlp_back(c, V, w->xl, &k, w, c->B);
+            mlp_back(c, V, w->xl, &k, w, c->B, me);
             BACK(STORE, w->g16, d, V[PROJ_T], d * 32, 0, c->B, Hd, d, w->o, Hd, 0, 0);
-            attention(c, 1, k.q, Hd, k.qkv, KV, w->o, 1, w->dq, w->dqkv);
+            attention(c, 1, k.q, Hd, k.qkv, KV, w->o, 1, w->dq, w->dqkv, me);
             BACK(FLOAT, w->dqkv, KV, (bf16 *)V[QKV_T] + Hd * 32, E * 32, 0, M, d, KV, w->dn, d, 0, 0);
             BACK(FLOAT, w->dq, Hd, V[QKV_T], E * 32, 0, c->B, d, Hd, w->x, d, 0, 0);
-            #pragma omp for schedule(static)
-            for (long b = 0; b < c->B; b++) {
+            SHARE(b, c->B) {
                 float *last = gx + (b * c->T + c->T - 1) * d;
                 memset(gx + b * c->T * d, 0, c->T * d * 4);
                 for (long j = 0; j < d; j++) last[j] = w->xl[b * d + j], w->dn[last - gx + j] += w->x[b * d + j];
             }
         }
-        norm_back(w->dn, V[NORM_1], k.n1, k.r1, gx, w->g16, M, d, c->llama);
+        norm_back(w->dn, V[NORM_1], k.n1, k.r1, gx, w->g16, M, d, c->llama, me);
     }
+}
+void backward(const Conf *c, void **W, const float *gy, float *gx, char *buf, char *wbuf) {
+    together(backward_, &(Args){c, W, gy, gx, buf, wbuf}, c->threads);
 }
 
 // out[M, N] = x[M, K] @ W + b: one linear layer
+typedef struct { long M, N, K; const float *x, *b; const void *W; float *out; bf16 *wbuf; } Linear;
+static void linear_(const void *args, Me *me) {
+    const Linear *a = args;
+    SHARE(m, a->M) for (long i = m * a->K; i < (m + 1) * a->K; i++) a->wbuf[i] = down(a->x[i]);
+    product(FLOAT, (Prod){a->wbuf, a->K, a->W, a->K * 32, a->b, a->M, a->N, a->K, a->out, a->N, 0, 0}, a->wbuf + a->M * a->K, me);
+}
 void linear(long threads, long M, long N, long K, const float *x, const void *W, const float *b, float *out, bf16 *wbuf) {
-    void *copy = wbuf + M * K;
-    #pragma omp parallel num_threads(threads)
-    {
-        #pragma omp for schedule(static)
-        for (long i = 0; i < M * K; i++) wbuf[i] = down(x[i]);
-        product(FLOAT, (Prod){wbuf, K, W, K * 32, b, M, N, K, out, N, 0, 0}, copy);
-    }
+    together(linear_, &(Linear){M, N, K, x, b, W, out, wbuf}, threads);
 }
 '''
 
 # %% ../nbs/06a_fast.ipynb #03fac359
-_FLAGS = '-O3 -march=native -fopenmp -fno-math-errno -fno-trapping-math -w -shared -fPIC'.split()
+_FLAGS = '-O3 -march=native -fopenmp-simd -pthread -fno-math-errno -fno-trapping-math -w -shared -fPIC'.split()
 if platform.machine() in ('x86_64', 'AMD64'): _FLAGS.append('-mprefer-vector-width=512')
 
 def _compile(
@@ -649,7 +755,7 @@ def _flags_of_cpu():
 
 @functools.lru_cache
 def _load(how):
-    code = _NUMBERS + _PRODUCT + KERNELS[how][0] + _NORM + _ATTENTION + _STACK
+    code = _NUMBERS + _TEAM + _HELPERS + _PRODUCT + KERNELS[how][0] + _NORM + _ATTENTION + _STACK
     key = hashlib.sha256((code + ' '.join(_FLAGS) + _flags_of_cpu()).encode()).hexdigest()[:16]
     file = cache_home()/'kernels'/f'{how}-{key}.so'
     if not file.exists(): _compile(code, file, how.upper())
@@ -778,6 +884,24 @@ class Stack:
     def __reduce__(self): return Stack, (self.net, bool(self.sizes['int8']))
     def __call__(self, x): return _Through.apply(x, self)
 
+# %% ../nbs/06a_fast.ipynb #7ea30011
+_calls = threading.local()
+
+def kernel_threads() -> int:
+    "Threads of a call into the kernel"
+    return getattr(_calls, 'threads', None) or torch.get_num_threads()
+
+@contextmanager
+def short_call():
+    "Inside, torch's operations take one thread, and the kernel as many as torch had"
+    was, n = getattr(_calls, 'threads', None), torch.get_num_threads()
+    _calls.threads = was or n
+    torch.set_num_threads(1)
+    try: yield
+    finally:
+        torch.set_num_threads(n)
+        _calls.threads = was
+
 # %% ../nbs/06a_fast.ipynb #31421c94
 def _tables(stack, T):
     "Rotary tables [T, hd] for T positions, or two None"
@@ -790,7 +914,7 @@ def _tables(stack, T):
 def _conf(stack, x, grad):
     "The sizes of a call for a prefix x [B, T, d]"
     tabs = [o if o is None else o.data_ptr() for o in _tables(stack, x.shape[1])]
-    return _Conf(B=x.shape[0], T=x.shape[1], threads=torch.get_num_threads(), grad=int(grad), cos=tabs[0], sin=tabs[1], **stack.sizes)
+    return _Conf(B=x.shape[0], T=x.shape[1], threads=kernel_threads(), grad=int(grad), cos=tabs[0], sin=tabs[1], **stack.sizes)
 
 # %% ../nbs/06a_fast.ipynb #1c24698f
 class _Through(torch.autograd.Function):
@@ -836,6 +960,10 @@ class FastLLM(FrozenLLM):
     def autocast(self):
         bf16 = self.stack is not None and self.stack.how != 'portable' and not self.stack.sizes['int8'] and self.device.type == 'cpu'
         return torch.autocast('cpu', torch.bfloat16, enabled=bf16 or torch.is_autocast_enabled('cpu'))
+
+    def threads(self, samples):
+        few = samples <= 8 and self.stack is not None and self.device.type == 'cpu' and not torch.is_grad_enabled()
+        return short_call() if few and not torch.compiler.is_compiling() else nullcontext()
 
     @property
     def arithmetic(self):
@@ -925,7 +1053,7 @@ class PackedLinear(nn.Module):
         rows = x.detach().float().reshape(-1, self.k).contiguous()
         out, m = rows.new_empty(len(rows), self.n), len(rows) + 32
         work = _Lease(self.pool, m * self.k * 2 + m * (self.k + 1) * 4)
-        sizes = (ctypes.c_long(o) for o in (torch.get_num_threads(), len(rows), self.n, self.k))
+        sizes = (ctypes.c_long(o) for o in (kernel_threads(), len(rows), self.n, self.k))
         self.lib.linear(*sizes, _ptr(rows), _ptr(self.weight), None if self.bias is None else _ptr(self.bias), _ptr(out), _ptr(work.tensor))
         return out.view(*x.shape[:-1], self.n)
 

@@ -214,6 +214,13 @@ def autocast(self: FrozenLLM):  # context manager
     "The precision of large products in front of the LLM: as the caller has it; the fast path takes bf16 there too"
     return nullcontext()
 
+@patch
+def threads(self: FrozenLLM,  # context manager
+    samples: int,             # in the batch
+):
+    "The threads of torch's operations around the LLM: as the caller has them; the fast path takes one for a few samples"
+    return nullcontext()
+
 @patch(as_prop=True)
 def arithmetic(self: FrozenLLM) -> str:  # 'fp32' or 'bf16'
     "The precision of the answer; a threshold that was found with one is not certified for another"

@@ -313,7 +313,8 @@ def forward(self: SimV0Model,
 ) -> dict:     # risk_logits [B, 4], reason_logits [B, 4], action_logits [B, 6], confidence [B, 1] (a logit)
     "Logits of all heads for a batch"
     inputs = batch_inputs(batch, VIS_FEATS if self.encoder is None else FRAMES)
-    return self.heads(self.readout(self.tokens(inputs)))
+    few = self.encoder is None and isinstance(self.llm, FrozenLLM)
+    with self.llm.threads(inputs[TELEMETRY].shape[0]) if few else nullcontext(): return self.heads(self.readout(self.tokens(inputs)))
 
 # %% ../nbs/07_model.ipynb #b64d50ec
 @patch
