@@ -26,7 +26,6 @@ _NUMBERS = r'''
 #include <math.h>
 #include <stdint.h>
 #include <string.h>
-#include <sys/mman.h>
 #if defined AMX || defined AVX512
 #include <immintrin.h>
 #endif
