@@ -58,7 +58,7 @@ _TEAM = r'''
 #include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
-enum { SPIN = 1000, IDLE = 3000 };  // looks before a thread that waits gives way, before one without work sleeps
+enum { SPIN = 1000, IDLE = 3000, FEW = 64 };  // looks before a thread that waits gives way, before one without work sleeps; rows of a decision
 
 // all threads of a call run the same code; its loops are cut into pieces, with numbers that run through the whole call
 typedef struct { _Alignas(64) atomic_long taken; _Alignas(64) atomic_long done; } Call;
@@ -140,7 +140,15 @@ static void hire(long n) {
     while (team.size < n && !pthread_create(&t, 0, help, (void *)team.size)) pthread_detach(t), team.size++;
     pthread_sigmask(SIG_SETMASK, &was, 0);
 }
-static void together(Body *body, const void *args, long threads) {
+static void together(Body *body, const void *args, long threads, long rows) {
+#ifdef _OPENMP
+    if (threads > 1 && rows > FEW) {
+        Call call = {0};
+        #pragma omp parallel num_threads(threads)
+        body(args, &(Me){&call, threads, 0, 0, 0});
+        return;
+    }
+#endif
     if (threads < 2 || pthread_mutex_trylock(&team.busy)) {
         Call alone = {0};
         body(args, &(Me){&alone, 1, 0, 0, 0});
@@ -655,7 +663,7 @@ static void forward_(const void *args, Me *me) {
     }
 }
 void forward(const Conf *c, void **W, const float *x, float *y, char *buf, char *wbuf) {
-    together(forward_, &(Args){c, W, x, y, buf, wbuf}, c->threads);
+    together(forward_, &(Args){c, W, x, y, buf, wbuf}, c->threads, c->B * c->T);
 }
 
 // in: gradient [B, d] -> out: gradient [B, T, d]
@@ -694,7 +702,7 @@ static void backward_(const void *args, Me *me) {
     }
 }
 void backward(const Conf *c, void **W, const float *gy, float *gx, char *buf, char *wbuf) {
-    together(backward_, &(Args){c, W, gy, gx, buf, wbuf}, c->threads);
+    together(backward_, &(Args){c, W, gy, gx, buf, wbuf}, c->threads, c->B * c->T);
 }
 
 // out[M, N] = x[M, K] @ W + b: one linear layer
@@ -705,12 +713,12 @@ static void linear_(const void *args, Me *me) {
     product(FLOAT, (Prod){a->wbuf, a->K, a->W, a->K * 32, a->b, a->M, a->N, a->K, a->out, a->N, 0, 0}, a->wbuf + a->M * a->K, me);
 }
 void linear(long threads, long M, long N, long K, const float *x, const void *W, const float *b, float *out, bf16 *wbuf) {
-    together(linear_, &(Linear){M, N, K, x, b, W, out, wbuf}, threads);
+    together(linear_, &(Linear){M, N, K, x, b, W, out, wbuf}, threads, M);
 }
 '''
 
 # %% ../nbs/06a_fast.ipynb #03fac359
-_FLAGS = '-O3 -march=native -fopenmp-simd -pthread -fno-math-errno -fno-trapping-math -w -shared -fPIC'.split()
+_FLAGS = '-O3 -march=native -pthread -fno-math-errno -fno-trapping-math -w -shared -fPIC'.split()
 if platform.machine() in ('x86_64', 'AMD64'): _FLAGS.append('-mprefer-vector-width=512')
 
 def _compile(
@@ -726,8 +734,11 @@ def _compile(
     with tempfile.TemporaryDirectory(dir=out.parent) as tmp:
         src, so = Path(tmp)/'stack.c', Path(tmp)/'stack.so'
         src.write_text(source)
-        try: r = subprocess.run([cc, *_FLAGS, f'-D{define or "PLAIN"}', str(src), '-o', str(so), '-lm'], capture_output=True, text=True, timeout=timeout)
-        except (OSError, subprocess.TimeoutExpired) as e: raise NoFastPath(f"{cc} did not finish: {e}") from None
+        for openmp in ('-fopenmp', '-fopenmp-simd'):  # a compiler without OpenMP leaves all calls to the helpers
+            words = [cc, *_FLAGS, openmp, f'-D{define or "PLAIN"}', str(src), '-o', str(so), '-lm']
+            try: r = subprocess.run(words, capture_output=True, text=True, timeout=timeout)
+            except (OSError, subprocess.TimeoutExpired) as e: raise NoFastPath(f"{cc} did not finish: {e}") from None
+            if not r.returncode: break
         if r.returncode: raise NoFastPath(f"{cc} failed: {r.stderr.strip()[:300]}")
         so.rename(out)
 
