@@ -970,8 +970,9 @@ def _by_count(eps, info, fps):
     starts = np.cumsum([0] + [e.length for e in eps])
     if info.n_frames != starts[-1]:
         raise DatasetError(eps[0].video, f'{starts[-1]} frames, the rows of episodes {[e.index for e in eps]}',
-                           info.n_frames, 'The video lost frames or is from another version: copy or download it '
-                           "again, or pass on_drop='skip' to match frames to rows by time")
+                           info.n_frames,
+                           'The video lost frames or is from another version: copy or download it again, '
+                           "or pass on_drop='skip' to match frames to rows by time")
     for e, k in zip(eps, starts):
         if abs(e.start_s - k/fps) > .5/fps + 1e-3:
             raise DatasetError(f'{e.video}, episode {e.index}, field from_timestamp', f'{k/fps:g} s',
