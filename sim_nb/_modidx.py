@@ -132,6 +132,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '', 'doc_host': '', 'git_url
                               'sim_nb.check._finite': ('check.html#_finite', 'sim_nb/check.py'),
                               'sim_nb.check._lenient_labels': ('check.html#_lenient_labels', 'sim_nb/check.py'),
                               'sim_nb.check._opposed': ('check.html#_opposed', 'sim_nb/check.py'),
+                              'sim_nb.check._print_audit': ('check.html#_print_audit', 'sim_nb/check.py'),
                               'sim_nb.check._read_rows': ('check.html#_read_rows', 'sim_nb/check.py'),
                               'sim_nb.check._recording': ('check.html#_recording', 'sim_nb/check.py'),
                               'sim_nb.check._sights': ('check.html#_sights', 'sim_nb/check.py'),

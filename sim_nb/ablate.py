@@ -68,7 +68,8 @@ class OneAttention(nn.Module):
         super().__init__()
         heads = next(h for h in (8, 4, 2, 1) if d % h == 0)
         self.pos = nn.Parameter(torch.randn(T, d) * 0.02)
-        self.layer = nn.TransformerEncoderLayer(d, heads, 2*d, dropout=0., activation='gelu', batch_first=True, norm_first=True)
+        self.layer = nn.TransformerEncoderLayer(d, heads, 2*d, dropout=0., activation='gelu',
+                                                batch_first=True, norm_first=True)
         self.norm = nn.LayerNorm(d)
     def forward(self, x): return self.norm(self.layer(x + self.pos)[:, -1])
 
@@ -126,7 +127,9 @@ def random_twin(
     return f'random:{arch}:layers={c.num_hidden_layers},d={c.hidden_size},heads={c.num_attention_heads}{kv}'
 
 # %% ../nbs/21_ablate.ipynb #8f6d8ddc
-def _twin(**more): return lambda c: {'model.llm_name_or_path': random_twin(c.model.llm_name_or_path), **{f'model.{k}': v for k, v in more.items()}}
+def _twin(**more):
+    return lambda c: {'model.llm_name_or_path': random_twin(c.model.llm_name_or_path),
+                      **{f'model.{k}': v for k, v in more.items()}}
 def _plain(**more): return {f'model.{k}': v for k, v in {**dict(skip=False, tune_norms=False), **more}.items()}
 def _pretrained(c): return not is_random(c)
 
@@ -142,11 +145,13 @@ MIDDLE = (
     Row('pretrained frozen LLM, norms tuned', _plain(tune_norms=True, frozen_dtype='fp32'), when=_pretrained))
 
 # %% ../nbs/21_ablate.ipynb #57d3610b
-_KEEP = {'llm_name_or_path', 'vision_encoder_name', 'vision_features', 'use_cached_vis_feats', 'dv', 'd', 'F', 'epochs', 'seed', 'device', 'frozen_dtype'}
+_KEEP = {'llm_name_or_path', 'vision_encoder_name', 'vision_features', 'use_cached_vis_feats', 'dv', 'd', 'F', 'epochs',
+         'seed', 'device', 'frozen_dtype'}
 
 def _contract(c):
     "Every setting of model and training at its default"
-    return {f'{s}.{k}': f.default for s, o in (('model', ModelConfig), ('training', TrainingConfig)) for k, f in o.model_fields.items()
+    return {f'{s}.{k}': f.default
+            for s, o in (('model', ModelConfig), ('training', TrainingConfig)) for k, f in o.model_fields.items()
             if k not in _KEEP and f.default != getattr(getattr(c, s), k)}
 
 def _has_encoder(c): return c.model.use_cached_vis_feats and c.model.vision_encoder_name is not None
@@ -158,17 +163,20 @@ RECIPE = (
     _one('with skip', 'model.skip', True), _one('without skip', 'model.skip', False),
     _one('norms tuned', 'model.tune_norms', True),
     Row('one layer of the LLM', {'model.llm_layers': 1}),
-    Row('half of the layers', lambda c: {'model.llm_layers': max(1, llm_size(c.model.llm_name_or_path, c.model.llm_layers)[1]//2)}),
+    Row('half of the layers',
+        lambda c: {'model.llm_layers': max(1, llm_size(c.model.llm_name_or_path, c.model.llm_layers)[1]//2)}),
     Row('one token per frame', lambda c: {'model.K': c.model.F}),
     _one('attention pooling', 'model.pooling', 'attention'),
     _one('lr 3e-4', 'training.lr', 3e-4), _one('lr 1e-3', 'training.lr', 1e-3), _one('lr 3e-3', 'training.lr', 3e-3),
     _one('constant lr', 'training.schedule', 'constant'), _one('one-cycle lr', 'training.schedule', 'one_cycle'),
-    _one('balanced class weights', 'training.class_weights', 'balanced'), _one('no class weights', 'training.class_weights', None),
+    _one('balanced class weights', 'training.class_weights', 'balanced'),
+    _one('no class weights', 'training.class_weights', None),
     _one('learned loss weights', 'training.loss_weighting', 'learned'),
     _one('weight decay 0.1', 'training.weight_decay', 0.1),
     _one('dropout 0.1', 'model.dropout', 0.1), _one('feature dropout 0.3', 'model.feature_dropout', 0.3),
     _one('vision dropout 0.3', 'model.vision_dropout', 0.3), _one('telemetry waves', 'model.telemetry_bands', 4),
-    _one('with mirror images', 'data.mirror', True, when=_has_encoder), _one('without mirror images', 'data.mirror', False, when=_has_encoder),
+    _one('with mirror images', 'data.mirror', True, when=_has_encoder),
+    _one('without mirror images', 'data.mirror', False, when=_has_encoder),
     _one('features mid', 'model.vision_features', 'mid', when=_has_encoder),
     _one('features global', 'model.vision_features', 'global', when=_has_encoder),
     _one('features mid+global', 'model.vision_features', 'mid+global', when=_has_encoder))
@@ -207,7 +215,8 @@ class Splits:
     def __init__(self): self.kept = {}
     def __call__(self, cfg):
         m = cfg.model
-        key = json.dumps([cfg.data.model_dump(exclude={'batch_size', 'num_workers'}), m.use_cached_vis_feats, m.vision_encoder_name, m.vision_features], sort_keys=True)
+        data = cfg.data.model_dump(exclude={'batch_size', 'num_workers'})
+        key = json.dumps([data, m.use_cached_vis_feats, m.vision_encoder_name, m.vision_features], sort_keys=True)
         if key not in self.kept: self.kept[key] = self.open(cfg)
         return self.kept[key]
 
@@ -242,7 +251,8 @@ def episode_confusions(
     "The confusion of every episode"
     n = len(next(iter(preds.values())))
     ids, at = np.unique(np.arange(n) if episodes is None else np.asarray(episodes), return_inverse=True)
-    return {k: np.stack([confusion(k, preds[k][at == e], targets[h.label_key][at == e]) for e in range(len(ids))]) for k, h in HEADS.items()}
+    return {k: np.stack([confusion(k, preds[k][at == e], targets[h.label_key][at == e]) for e in range(len(ids))])
+            for k, h in HEADS.items()}
 
 # %% ../nbs/21_ablate.ipynb #f725eee9
 MEASURES = ('mean_f1', 'risk_f1', 'reason_f1', 'action_f1', 'recall_high', 'false_alarms')
@@ -254,7 +264,8 @@ def measures(
     f1 = {k: f1_macro(cm) for k, cm in cms.items()}
     known, below = [v for v in f1.values() if v is not None], cms['risk'][:HIGH]
     return dict(mean_f1=sum(known)/len(known) if known else None, **{f'{k}_f1': v for k, v in f1.items()},
-                recall_high=high_recall(cms['risk']), false_alarms=float(below[:, HIGH].sum()/below.sum()) if below.sum() else None)
+                recall_high=high_recall(cms['risk']),
+                false_alarms=float(below[:, HIGH].sum()/below.sum()) if below.sum() else None)
 
 # %% ../nbs/21_ablate.ipynb #78d74494
 @torch.no_grad()
@@ -286,14 +297,16 @@ def _predict(model, dl, device):
     for x, y in dl:
         out = model({k: v.to(device) for k, v in x.items() if k != SAMPLE_ID})
         for k, h in HEADS.items():
-            preds[k].append(out[h.logits_key].argmax(-1).cpu().numpy()); targets[h.label_key].append(y[h.label_key].numpy())
+            preds[k].append(out[h.logits_key].argmax(-1).cpu().numpy())
+            targets[h.label_key].append(y[h.label_key].numpy())
     return tuple({k: np.concatenate(v) for k, v in o.items()} for o in (preds, targets))
 
 def _train(cfg, middle, splits, device):
     "A trained model, and the loss of its last epoch"
     seed_everything(cfg.training.seed)
     model = put_middle(cfg, middle, TelemetryStats.fit(splits['train']))
-    dls = sim_dataloaders(*splits.values(), bs=cfg.data.batch_size, seed=cfg.training.seed, num_workers=cfg.data.num_workers, device=device)
+    dls = sim_dataloaders(*splits.values(), bs=cfg.data.batch_size, seed=cfg.training.seed,
+                          num_workers=cfg.data.num_workers, device=device)
     learn = sim_learner(dls, model, cfg, cbs=NoValidation())
     fit = learn.fit_one_cycle if cfg.training.schedule == 'one_cycle' else learn.fit
     with learn.no_bar(), learn.no_logging(): fit(cfg.training.epochs)
@@ -314,7 +327,8 @@ def fit_once(
     cms = episode_confusions(*_predict(model, dl, device), splits[judged].episodes)
     inputs = {k: v.to(device) for k, v in next(iter(dl))[0].items() if k != SAMPLE_ID}
     cost = dict(ms=decision_ms(model, inputs), **{k: model.param_counts()[k] for k in ('trainable', 'total')})
-    return plain(dict(seed=cfg.training.seed, judged=judged, train_loss=loss, **measures({k: v.sum(0) for k, v in cms.items()}), **cost,
+    return plain(dict(seed=cfg.training.seed, judged=judged, train_loss=loss,
+                      **measures({k: v.sum(0) for k, v in cms.items()}), **cost,
                       seconds=time.perf_counter() - t0, confusions={k: v.tolist() for k, v in cms.items()}))
 
 # %% ../nbs/21_ablate.ipynb #b5aba9a8
@@ -325,7 +339,8 @@ def run_key(
 ) -> str:            # 12 hex digits
     "A short name for what decides about a run"
     d = cfg.model_dump(exclude={'output': True, 'run': True, 'data': {'num_workers'}})
-    return hashlib.sha256(json.dumps([d, getattr(middle, '__qualname__', None), data], sort_keys=True).encode()).hexdigest()[:12]
+    text = json.dumps([d, getattr(middle, '__qualname__', None), data], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 def fit_seeds(
     cfg,              # SimConfig
@@ -342,7 +357,8 @@ def fit_seeds(
     (parts, data), res = splits(cfg), []
     for s in seeds:
         c = override(cfg, {'training.seed': int(s)})
-        f = out and Path(out)/f"{re.sub('[^a-z0-9]+', '-', name.lower()).strip('-')}-{s}-{run_key(c, middle, data)}.json"
+        slug = re.sub('[^a-z0-9]+', '-', name.lower()).strip('-')
+        f = out and Path(out)/f'{slug}-{s}-{run_key(c, middle, data)}.json'
         if not (f and f.exists()):
             r = fit_once(c, middle, parts)
             if f: f.parent.mkdir(parents=True, exist_ok=True); write_json(f, r)
@@ -353,7 +369,8 @@ def fit_seeds(
 def _line(name, r):
     if 'failed' in r: return f"{name}, seed {r['seed']}: failed: {r['failed']}"
     num = lambda v: '–' if v is None else f'{v:.3f}'
-    return f"{name}, seed {r['seed']}: mean F1 {num(r['mean_f1'])}, recall of high {num(r['recall_high'])} ({r['seconds']:.0f} s)"
+    return (f"{name}, seed {r['seed']}: mean F1 {num(r['mean_f1'])}, recall of high {num(r['recall_high'])} "
+            f"({r['seconds']:.0f} s)")
 
 # %% ../nbs/21_ablate.ipynb #4679ed27
 def draws(
@@ -424,7 +441,8 @@ def markdown_table(
 ) -> str:
     "A list of dicts as a Markdown table"
     cols = list(rows[0]) if rows else []
-    return '\n'.join('| ' + ' | '.join(map(str, o)) + ' |' for o in [cols, ['---']*len(cols), *([r.get(c, '–') for c in cols] for r in rows)])
+    lines = [cols, ['---']*len(cols), *([r.get(c, '–') for c in cols] for r in rows)]
+    return '\n'.join('| ' + ' | '.join(map(str, o)) + ' |' for o in lines)
 
 # %% ../nbs/21_ablate.ipynb #e7ac8b0d
 def ablate(
@@ -447,8 +465,9 @@ def write_table(out, cfg, res, splits):
     "ablation.json, ablation.md and ablation.html"
     out, rows, ds = Path(out), table_rows(res), list(splits.values())[1]
     eps = 'episodes unknown' if ds.episodes is None else f'{len(np.unique(ds.episodes))} episodes'
-    lead = (f"{cfg.training.epochs} epochs on {len(splits['train']):,} windows; judged on {len(ds):,} windows ({eps}) of the "
-            f"{judge_split(cfg)} split after the last epoch. Brackets: 95 % over seeds and episodes. difference: in mean F1, from the first row.")
+    lead = (f"{cfg.training.epochs} epochs on {len(splits['train']):,} windows; judged on {len(ds):,} windows ({eps}) "
+            f"of the {judge_split(cfg)} split after the last epoch. Brackets: 95 % over seeds and episodes. "
+            "difference: in mean F1, from the first row.")
     write_json(out/'ablation.json', dict(rows=res, config=cfg.model_dump(), facts=run_facts(), about=lead))
     (out/'ablation.md').write_text(f'{lead}\n\n{markdown_table(rows)}\n', encoding='utf-8')
     page = Report('Ablation', lead)
@@ -461,12 +480,16 @@ def main(
     args=None,  # list of words; None: those of the command line
 ):
     "`sim_ablate`: what each part of the model is worth, on your data"
-    p = argparse.ArgumentParser('sim_ablate', description='Train the rows of a table with several seeds and compare them.')
+    p = argparse.ArgumentParser('sim_ablate',
+                                description='Train the rows of a table with several seeds and compare them.')
     p.add_argument('--config', required=True, help='path of a YAML file, or the name of a packaged config')
-    p.add_argument('--set', nargs='+', action='extend', default=[], metavar='KEY=VALUE', help='change a setting for all rows')
+    p.add_argument('--set', nargs='+', action='extend', default=[], metavar='KEY=VALUE',
+                   help='change a setting for all rows')
     p.add_argument('--seeds', type=int, default=5, help='runs per row (default 5)')
-    p.add_argument('--rows', nargs='+', default=['middle'], help=f"tables ({', '.join(TABLES)}) or names of rows (default middle)")
-    p.add_argument('--out', default='outputs/ablation', help='folder for runs and tables; what is there already is not trained again')
+    p.add_argument('--rows', nargs='+', default=['middle'],
+                   help=f"tables ({', '.join(TABLES)}) or names of rows (default middle)")
+    p.add_argument('--out', default='outputs/ablation',
+                   help='folder for runs and tables; what is there already is not trained again')
     p.add_argument('--threads', type=int, metavar='N', help='CPU threads; default: what torch takes')
     p.add_argument('--list', action='store_true', help='only name the rows')
     a = p.parse_args(args)

@@ -20,8 +20,8 @@ from PIL import Image
 from .labels import ACTIONS, CHANNELS, HEADS, HIGH, IGNORE_INDEX, REASONS, RISKS
 from .config import ConfigError, command, read_yaml
 from .data import build_dataset
-from .lerobot import (DatasetError, FrameFolder, MissingFileError, VideoReader, episode_rows, find_camera, find_source, label_values,
-                              load_episodes, load_info, telemetry_map)
+from .lerobot import (DatasetError, FrameFolder, MissingFileError, VideoReader, episode_rows, find_camera,
+                            find_source, label_values, load_episodes, load_info, telemetry_map)
 from .checkpoint import write_json
 from .ood import LINT_RULES, Finding, lint_telemetry
 from .report import Report, text_table
@@ -29,10 +29,12 @@ from .report import Report, text_table
 # %% ../nbs/20_check.ipynb #7e7b43ac
 CODES = {  # code of a finding -> severity, what is expected, what to do
     **{k: v for k, v in LINT_RULES.items() if k != 'yaw-rate'},  # that one becomes yaw-sign here
-    'unreadable':        ('error', 'files that agree with each other', 'copy or download the dataset again, or leave the episode out'),
+    'unreadable':        ('error', 'files that agree with each other',
+                          'copy or download the dataset again, or leave the episode out'),
     'video':             ('error', 'one frame per row', 'copy or download the video again, or leave the episode out'),
     'time-order':        ('error', 'times that grow', 'sort the rows, or leave the episode out'),
-    'time-gap':          ('error', 'one row per frame time', "cut the episode at the gap, or open it with on_drop='skip'"),
+    'time-gap':          ('error', 'one row per frame time',
+                          "cut the episode at the gap, or open it with on_drop='skip'"),
     'time-jitter':       ('warning', 'even steps', 'use the time of the sensor, not of the file'),
     'time-rate':         ('error', 'the fps of the dataset', 'correct fps, or the times'),
     'short-episode':     ('warning', 'at least one window', 'record longer drives, or leave it out'),
@@ -59,7 +61,8 @@ CODES = {  # code of a finding -> severity, what is expected, what to do
     'repeated-rows':     ('error', 'each moment once', 'delete the copy'),
     'shared-episode':    ('error', 'splits without common drives', 'delete it from one split'),
     'shared-rows':       ('error', 'splits without common moments', 'delete the rows from one split'),
-    'alike-rows':        ('warning', 'splits of different places', 'same start or same place? split by place, or cut the rows')}
+    'alike-rows':        ('warning', 'splits of different places',
+                          'same start or same place? split by place, or cut the rows')}
 
 # %% ../nbs/20_check.ipynb #b5e24af9
 def row_text(
@@ -72,7 +75,8 @@ def row_text(
     text = [f'{r[0]} to {r[-1]}' if len(r) > 1 else str(r[0]) for r in runs]
     return ', '.join(text[:n]) + (f' and {len(text) - n} more places' if len(text) > n else '')
 
-def _finding(code, dataset, episode, rows, field, found): return Finding(code, dataset, episode, rows, field, found, *CODES[code])
+def _finding(code, dataset, episode, rows, field, found):
+    return Finding(code, dataset, episode, rows, field, found, *CODES[code])
 
 # %% ../nbs/20_check.ipynb #ce5bd96a
 THUMB = 16  # height and width of the small grey pictures
@@ -91,7 +95,8 @@ class Recording:
     problems: list = field(default_factory=list)   # findings made while reading
 
     def __len__(self): return len(self.telemetry)
-    def finding(self, code, rows=(), field='', found=''): return _finding(code, self.dataset, self.name, row_text(rows), field, found)
+    def finding(self, code, rows=(), field='', found=''):
+        return _finding(code, self.dataset, self.name, row_text(rows), field, found)
 
 def thumbnail(
     frame,            # uint8 [H, W, 3]
@@ -109,7 +114,9 @@ def _lenient_labels(rec, cols, n):
         if raw is not None and raw.dtype.kind in 'iuf':
             ids = np.where(np.isnan(raw.ravel().astype(float)), IGNORE_INDEX, raw.ravel()).astype(np.int64)
             bad = np.flatnonzero((ids != IGNORE_INDEX) & ~np.isin(ids, range(h.n)))
-            if len(bad): rec.problems.append(rec.finding('label-range', bad, h.label_key, f'{sorted(set(ids[bad].tolist()))[:5]}'))
+            if len(bad):
+                found = f'{sorted(set(ids[bad].tolist()))[:5]}'
+                rec.problems.append(rec.finding('label-range', bad, h.label_key, found))
             ids[bad] = IGNORE_INDEX
         elif raw is not None:
             try: ids = label_values(raw, k, rec.name)
@@ -132,12 +139,15 @@ def _read_rows(eps, columns, total):
 def _recording(name, ep, cols, places, fps):
     "One episode from its raw columns"
     if isinstance(cols, DatasetError):
-        rec = Recording(name, f'ep{ep.index:03d}', np.zeros((0, 8)), {h.label_key: np.zeros(0, np.int64) for h in HEADS.values()}, np.zeros(0), fps)
+        none = {h.label_key: np.zeros(0, np.int64) for h in HEADS.values()}
+        rec = Recording(name, f'ep{ep.index:03d}', np.zeros((0, 8)), none, np.zeros(0), fps)
         rec.problems.append(rec.finding('unreadable', found=str(cols)))
         return rec
     n = ep.length
-    def one(col, pos, scale): return np.full(n, scale) if col is None else scale*cols[col].reshape(n, -1)[:, pos].astype(float)
-    rec = Recording(name, f'ep{ep.index:03d}', np.stack([one(*p) for p in places], 1), {}, cols['timestamp'].ravel().astype(float), fps)
+    def one(col, pos, scale):
+        return np.full(n, scale) if col is None else scale*cols[col].reshape(n, -1)[:, pos].astype(float)
+    x, t = np.stack([one(*p) for p in places], 1), cols['timestamp'].ravel().astype(float)
+    rec = Recording(name, f'ep{ep.index:03d}', x, {}, t, fps)
     rec.labels = _lenient_labels(rec, cols, n)
     return rec
 
@@ -147,7 +157,8 @@ def _add_pictures(rec, ep, readers):
     try:
         if ep.video not in readers: readers.clear(); readers[ep.video] = VideoReader(ep.video)
         v = readers[ep.video]
-        if len(v) < first + len(rec): raise DatasetError(f'{ep.video.name} has {max(len(v) - first, 0)} frames for {len(rec)} rows')
+        if len(v) < first + len(rec):
+            raise DatasetError(f'{ep.video.name} has {max(len(v) - first, 0)} frames for {len(rec)} rows')
         rec.thumbs = np.stack([thumbnail(v[first + i]) for i in range(len(rec))])
         rec.picture = lambda i: VideoReader(ep.video)[first + int(i)]
     except DatasetError as e: rec.problems.append(rec.finding('video', found=str(e)))
@@ -163,8 +174,10 @@ def read_lerobot(
     cam, feats, fps = find_camera(info, camera), info['features'], float(info['fps'])
     eps = load_episodes(path, info, cam)
     srcs = telemetry_map(telemetry)
-    places = [(*((None, 0) if s.column is None else find_source(s, feats, f'{path}, {k}')), s.scale) for k, s in srcs.items()]
-    columns = sorted({'timestamp', *(p[0] for p in places if p[0]), *(h.label_key for h in HEADS.values() if h.label_key in feats)})
+    place = lambda k, s: (None, 0) if s.column is None else find_source(s, feats, f'{path}, {k}')
+    places = [(*place(k, s), s.scale) for k, s in srcs.items()]
+    columns = sorted({'timestamp', *(p[0] for p in places if p[0]),
+                      *(h.label_key for h in HEADS.values() if h.label_key in feats)})
     recs, readers, seen = [], {}, set()
     for ep, cols in _read_rows(eps, columns, len(eps)):
         if ep.index in seen: continue
@@ -188,7 +201,8 @@ def from_dataset(
             r.thumbs, r.picture = small[a:a + len(r)], lambda i, a=a: ds.read_frames([a + int(i)])[0]
         return recs
     eps = np.zeros(len(ds), int) if ds.episodes is None else np.asarray(ds.episodes)
-    return [Recording(name, f'episode {e}', np.asarray(ds.telemetry, float)[eps == e], {k: v[eps == e] for k, v in ds.labels.items()})
+    x = np.asarray(ds.telemetry, float)
+    return [Recording(name, f'episode {e}', x[eps == e], {k: v[eps == e] for k, v in ds.labels.items()})
             for e in np.unique(eps)]
 
 def open_data(
@@ -202,12 +216,14 @@ def open_data(
     try:
         if cls: return from_dataset(build_dataset(cls, str(path), **kwargs), name, frames)
         if (Path(path)/'meta').is_dir(): return read_lerobot(path, frames=frames, **kwargs)
-        if any(Path(path).glob('*/frames.csv')): return from_dataset(FrameFolder(path, on_drop='skip', **kwargs), name, frames)
+        if any(Path(path).glob('*/frames.csv')):
+            return from_dataset(FrameFolder(path, on_drop='skip', **kwargs), name, frames)
     except (DatasetError, ConfigError) as e:
         rec = Recording(name, '', np.zeros((0, 8)), {h.label_key: np.zeros(0, np.int64) for h in HEADS.values()})
         rec.problems.append(rec.finding('unreadable', found=str(e)))
         return [rec]
-    raise MissingFileError(path, 'a LeRobot dataset, or drives with a frames.csv', 'neither', 'Check the path, or name a dataset class with --class')
+    raise MissingFileError(path, 'a LeRobot dataset, or drives with a frames.csv', 'neither',
+                           'Check the path, or name a dataset class with --class')
 
 # %% ../nbs/20_check.ipynb #5a1faa3c
 def check_times(
@@ -215,18 +231,26 @@ def check_times(
     F: int=8,        # frames per window
 ) -> list:           # of `Finding`
     "Order, gaps, jitter and rate of the times; length of the episode"
-    if len(rec) < F: return [rec.finding('short-episode', (), '', f'{len(rec)} rows, a window takes {F}')] if len(rec) else []
+    if not len(rec): return []
+    if len(rec) < F: return [rec.finding('short-episode', (), '', f'{len(rec)} rows, a window takes {F}')]
     if rec.t is None: return []
     bad = np.flatnonzero(~np.isfinite(rec.t))
     if len(bad): return [rec.finding('nan', bad, 'timestamp', f'{len(bad)} times that are not numbers')]
     dt, want = np.diff(rec.t), 1/rec.fps
     back, gaps = np.flatnonzero(dt <= 0) + 1, np.flatnonzero(dt > 1.6*np.median(dt)) + 1
     res = []
-    if len(back): res.append(rec.finding('time-order', back, 'timestamp', f'{rec.t[back[0]]:.3f} s after {rec.t[back[0]-1]:.3f} s'))
-    if len(gaps): res.append(rec.finding('time-gap', gaps, 'timestamp', f'{len(gaps)} gaps, the first of {dt[gaps[0]-1]:.3f} s'))
+    if len(back):
+        res.append(rec.finding('time-order', back, 'timestamp',
+                               f'{rec.t[back[0]]:.3f} s after {rec.t[back[0]-1]:.3f} s'))
+    if len(gaps):
+        res.append(rec.finding('time-gap', gaps, 'timestamp', f'{len(gaps)} gaps, the first of {dt[gaps[0]-1]:.3f} s'))
     rest = dt[(dt > 0) & (dt <= 1.6*np.median(dt))]
-    if len(rest) and rest.std() > .1*want: res.append(rec.finding('time-jitter', (), 'timestamp', f'steps of {want:.3f} s that vary by {rest.std():.3f} s'))
-    if abs(np.median(dt)/want - 1) > .05: res.append(rec.finding('time-rate', (), 'timestamp', f'{1/np.median(dt):.2f} rows per second, fps is {rec.fps:g}'))
+    if len(rest) and rest.std() > .1*want:
+        res.append(rec.finding('time-jitter', (), 'timestamp',
+                               f'steps of {want:.3f} s that vary by {rest.std():.3f} s'))
+    if abs(np.median(dt)/want - 1) > .05:
+        res.append(rec.finding('time-rate', (), 'timestamp',
+                               f'{1/np.median(dt):.2f} rows per second, fps is {rec.fps:g}'))
     return res
 
 # %% ../nbs/20_check.ipynb #ab16ff58
@@ -254,7 +278,9 @@ def check_values(
         if len(far): res.append(rec.finding('limit', far, c.name, f'{v[far[0]]:g}, the limit is {c.limit:g} {c.unit}'))
     if rec.fps and len(rec) > 1:
         jump = np.flatnonzero(np.abs(np.diff(x[:, 6]))*rec.fps > 30) + 1
-        if len(jump): res.append(rec.finding('speed-jump', jump, 'v', f'{x[jump[0]-1, 6]:.2f} to {x[jump[0], 6]:.2f} m/s in one row'))
+        if len(jump):
+            res.append(rec.finding('speed-jump', jump, 'v',
+                                   f'{x[jump[0]-1, 6]:.2f} to {x[jump[0], 6]:.2f} m/s in one row'))
     return res
 
 def check_signals(
@@ -266,12 +292,18 @@ def check_signals(
         runs = [equal_runs(r.telemetry[:, j]) for r in recs]
         share = [sum(s.stop - s.start for s in rs)/len(r) for r, rs in zip(recs, runs)]
         if recs and all(len(rs) == 1 and s == 1 for rs, s in zip(runs, share)):
-            res.append(_finding('constant-channel', recs[0].dataset, '', '', name, f'{recs[0].telemetry[0, j]:g} in every row')); continue
+            found = f'{recs[0].telemetry[0, j]:g} in every row'
+            res.append(_finding('constant-channel', recs[0].dataset, '', '', name, found))
+            continue
         if sum(s > 0 for s in share) > max(1, .2*len(recs)): continue   # such runs are usual in this dataset
         for r, rs, s in zip(recs, runs, share):
-            if s == 1 and len(rs) == 1: res.append(r.finding('dropped-channel', (), name, f'{r.telemetry[0, j]:g} in every row'))
-            else: res += [r.finding('frozen-sensor', range(o.start, o.stop), name, f'{r.telemetry[o.start, j]:g} in {o.stop - o.start} rows')
-                          for o in rs if r.telemetry[o.start, j] or is_moving(r)[o].mean() > .5]
+            if s == 1 and len(rs) == 1:
+                res.append(r.finding('dropped-channel', (), name, f'{r.telemetry[0, j]:g} in every row'))
+                continue
+            for o in rs:
+                if not r.telemetry[o.start, j] and is_moving(r)[o].mean() <= .5: continue
+                found = f'{r.telemetry[o.start, j]:g} in {o.stop - o.start} rows'
+                res.append(r.finding('frozen-sensor', range(o.start, o.stop), name, found))
     return res
 
 # %% ../nbs/20_check.ipynb #63bc29b4
@@ -283,7 +315,8 @@ def _finite(rec): return rec.telemetry[np.isfinite(rec.telemetry).all(1)]
 
 def _turns(rec): return np.nanstd(rec.telemetry[:, 7]) > .1   # else gz and w are noise
 
-def _opposed(rec): return _turns(rec) and np.corrcoef(_finite(rec)[:, [5, 7]].T)[0, 1] < -.5   # wheels that slip only lower it
+def _opposed(rec):   # wheels that slip only lower the correlation
+    return _turns(rec) and np.corrcoef(_finite(rec)[:, [5, 7]].T)[0, 1] < -.5
 
 def check_physics(
     recs: list,   # all recordings of one dataset
@@ -291,9 +324,11 @@ def check_physics(
     "Units, gravity, axes and signs of the telemetry"
     recs = [r for r in recs if len(_finite(r)) >= 20]
     if not recs: return []
-    res = [r.finding('yaw-sign' if f.code == 'yaw-rate' else f.code, (), f.field, f.found) for r in recs for f in lint_telemetry(_finite(r))
+    res = [r.finding('yaw-sign' if f.code == 'yaw-rate' else f.code, (), f.field, f.found)
+           for r in recs for f in lint_telemetry(_finite(r))
            if f.code in LINT and (f.code != 'yaw-rate' or _opposed(r))]
-    every, eps = np.concatenate([_finite(r) for r in recs]), np.repeat(np.arange(len(recs)), [len(_finite(r)) for r in recs])
+    every = np.concatenate([_finite(r) for r in recs])
+    eps = np.repeat(np.arange(len(recs)), [len(_finite(r)) for r in recs])
     return res + [replace(f, dataset=recs[0].dataset) for f in lint_telemetry(every, eps) if f.code in LINT_ALL]
 
 # %% ../nbs/20_check.ipynb #1055a2a1
@@ -316,12 +351,15 @@ def check_scales(
     for r in recs:
         x = _finite(r)
         c, k = _slope(x[:, 5], x[:, 7])
-        if np.median(x[:, 2]) < -5: res.append(r.finding('gravity-axis', (), 'az', f'a median of {np.median(x[:, 2]):.2f}: it points down'))
-        if _turns(r) and c > .7 and not .5 < k < 2 and k < 15: res.append(r.finding('yaw-scale', (), 'gz', f'{k:.2f} times w'))
+        if np.median(x[:, 2]) < -5:
+            res.append(r.finding('gravity-axis', (), 'az', f'a median of {np.median(x[:, 2]):.2f}: it points down'))
+        if _turns(r) and c > .7 and not .5 < k < 2 and k < 15:
+            res.append(r.finding('yaw-scale', (), 'gz', f'{k:.2f} times w'))
     parts = [_changes(r) for r in recs if r.fps]
     if not parts: return res
     c, k = _slope(*map(np.concatenate, zip(*parts)))
-    if c > .5 and k < .4: res.append(_finding('speed-units', recs[0].dataset, '', '', 'v', f'the change of v is {1/k:.1f} times ax'))
+    if c > .5 and k < .4:
+        res.append(_finding('speed-units', recs[0].dataset, '', '', 'v', f'the change of v is {1/k:.1f} times ax'))
     return res
 
 # %% ../nbs/20_check.ipynb #6b511bbe
@@ -339,12 +377,17 @@ def check_frames(
     flat = np.zeros(len(rec), bool)   # one such picture may be a wall in front of the lens
     for o in equal_runs(np.where((x.std(1) < 1) & ~black & ~white, 1., -np.arange(len(x))), 3): flat[o] = True
     kinds = {'black-frames': black, 'white-frames': white, 'flat-frames': flat}
-    res = [rec.finding(k, np.flatnonzero(v), 'frames', f'{v.sum()} of {len(v)} pictures') for k, v in kinds.items() if v.any()]
+    res = [rec.finding(k, np.flatnonzero(v), 'frames', f'{v.sum()} of {len(v)} pictures')
+           for k, v in kinds.items() if v.any()]
     same = np.r_[False, (steps(rec.thumbs) < SAME) & ~(black | white | flat)[1:]]
     runs = [o for o in equal_runs(np.where(same, 1., -np.arange(len(same))), 5) if is_moving(rec)[o].mean() > .5]
-    for o in runs: res.append(rec.finding('frozen-frames', range(o.start, o.stop), 'frames', f'{o.stop - o.start} equal pictures')); same[o] = False
+    for o in runs:
+        res.append(rec.finding('frozen-frames', range(o.start, o.stop), 'frames', f'{o.stop - o.start} equal pictures'))
+        same[o] = False
     again = np.flatnonzero(same & is_moving(rec))
-    if len(again) > max(2, .03*len(rec)): res.append(rec.finding('duplicate-frames', again, 'frames', f'{len(again)} of {len(rec)} pictures are those of the row before'))
+    if len(again) > max(2, .03*len(rec)):
+        res.append(rec.finding('duplicate-frames', again, 'frames',
+                               f'{len(again)} of {len(rec)} pictures are those of the row before'))
     return res
 
 # %% ../nbs/20_check.ipynb #a98f9531
@@ -366,7 +409,9 @@ def check_classes(
     res = []
     for k, n in label_counts(recs).items():
         for c, m in zip(HEADS[k].classes, n[:-1]):
-            if n[:-1].sum() and m < rare: res.append(_finding('class-rare' if m else 'class-missing', recs[0].dataset, '', '', f'{k} {c}', f'{m} rows'))
+            if n[:-1].sum() and m < rare:
+                code = 'class-rare' if m else 'class-missing'
+                res.append(_finding(code, recs[0].dataset, '', '', f'{k} {c}', f'{m} rows'))
     return res
 
 # %% ../nbs/20_check.ipynb #99948942
@@ -379,12 +424,20 @@ def check_label_rows(
         ys = {k: r.labels[HEADS[k].label_key] for k in used}
         known = np.array([y != IGNORE_INDEX for y in ys.values()])
         if not known.size: continue
-        if not known.any(): res.append(r.finding('episode-unlabelled', (), '', f'{len(r)} rows without a label')); continue
+        if not known.any():
+            res.append(r.finding('episode-unlabelled', (), '', f'{len(r)} rows without a label'))
+            continue
         part = np.flatnonzero(known.any(0) & ~known.all(0))
-        if len(part): res.append(r.finding('label-partial', part, ', '.join(k for k, o in zip(ys, known) if not o[part].all()), f'{len(part)} rows with some labels only'))
+        if len(part):
+            fields = ', '.join(k for k, o in zip(ys, known) if not o[part].all())
+            res.append(r.finding('label-partial', part, fields, f'{len(part)} rows with some labels only'))
         for k, y in ys.items():
-            flick = np.flatnonzero((y[1:-1] != y[:-2]) & (y[:-2] == y[2:]) & (y[1:-1] != IGNORE_INDEX) & (y[2:] != IGNORE_INDEX)) + 1
-            if len(flick) > max(5, .15*len(r)): res.append(r.finding('label-flicker', flick, k, f'{len(flick)} of {len(r)} rows differ from both neighbours'))
+            before, at, after = y[:-2], y[1:-1], y[2:]
+            labelled = (at != IGNORE_INDEX) & (after != IGNORE_INDEX)
+            flick = np.flatnonzero((at != before) & (before == after) & labelled) + 1
+            if len(flick) > max(5, .15*len(r)):
+                res.append(r.finding('label-flicker', flick, k,
+                                     f'{len(flick)} of {len(r)} rows differ from both neighbours'))
     return res
 
 # %% ../nbs/20_check.ipynb #2f8aef67
@@ -410,7 +463,10 @@ def check_rules(
         per = [rows(r) for r in recs]
         n, bad = (sum(o[i].sum() for o in per) for i in (0, 1))
         if n < 40 or not 0 < bad <= (1 - usual)*n: continue
-        res += [r.finding('label-rule', np.flatnonzero(b), name, f'{b.sum()} rows; {1 - bad/n:.1%} of the dataset keep to it') for r, (_, b) in zip(recs, per) if b.any()]
+        for r, (_, b) in zip(recs, per):
+            if not b.any(): continue
+            found = f'{b.sum()} rows; {1 - bad/n:.1%} of the dataset keep to it'
+            res.append(r.finding('label-rule', np.flatnonzero(b), name, found))
     return res
 
 # %% ../nbs/20_check.ipynb #ed2699d3
@@ -418,7 +474,8 @@ def _vectors(recs, kind):
     "One vector per row, and which rows may be compared"
     if kind == 'frames':
         none = lambda r: np.zeros((len(r), THUMB*THUMB), np.uint8)   # flat: not compared
-        x = np.concatenate([none(r) if r.thumbs is None else r.thumbs.reshape(len(r), -1) for r in recs]).astype(np.float32)
+        x = [none(r) if r.thumbs is None else r.thumbs.reshape(len(r), -1) for r in recs]
+        x = np.concatenate(x).astype(np.float32)
         return x, x.std(1) > 4
     x = np.nan_to_num(np.concatenate([r.telemetry for r in recs])).astype(np.float32)
     x = x / [c.limit/1000 for c in CHANNELS]
@@ -441,7 +498,8 @@ def nearest(
 
 # %% ../nbs/20_check.ipynb #58c1a93f
 PAIRS = 4*10**8   # comparisons that are made at most
-LOOKALIKE = {'telemetry': 1e-3, 'frames': 1.5}  # largest difference of two copies: thousandths of the limits, grey levels
+# largest difference of two copies: thousandths of the limits, grey levels
+LOOKALIKE = {'telemetry': 1e-3, 'frames': 1.5}
 
 def _where(recs):
     "Recording and row of each row of all recordings"
@@ -456,12 +514,16 @@ def find_copies(
     step = -(-len(ra)*len(rb)//PAIRS)   # of large datasets every step-th row is looked up
     for kind in LOOKALIKE:
         (x, ok), (y, okb) = _vectors(a, kind), _vectors(b, kind)
-        def skip(rows): return (ea[rows][:, None] >= eb) | ~okb if a is b else np.broadcast_to(~okb, (len(rows), len(okb)))
+        def skip(rows):
+            return (ea[rows][:, None] >= eb) | ~okb if a is b else np.broadcast_to(~okb, (len(rows), len(okb)))
         some = np.arange(0, len(x), step)
         j, d = nearest(x[some], y, lambda i: skip(some[i]))
         for i, k in zip(some[d <= LOOKALIKE[kind]], j[d <= LOOKALIKE[kind]]):
-            if ok[i]: found.setdefault((ea[i], eb[k], rb[k] - ra[i]), {}).setdefault(int(ra[i]), kind)   # telemetry comes first
-    runs = [(a[p], b[q], sorted(rows), int(shift), 'telemetry' in rows.values()) for (p, q, shift), rows in found.items()]
+            if not ok[i]: continue
+            rows = found.setdefault((ea[i], eb[k], rb[k] - ra[i]), {})
+            rows.setdefault(int(ra[i]), kind)   # telemetry comes first
+    runs = [(a[p], b[q], sorted(rows), int(shift), 'telemetry' in rows.values())
+            for (p, q, shift), rows in found.items()]
     longest = lambda rows: max(len(s) for s in np.split(rows, np.flatnonzero(np.diff(rows) > 2*step) + 1))
     return [o for o in runs if longest(o[2]) >= max(2, least//step)]
 
@@ -473,11 +535,14 @@ def _copy_findings(copies, codes):
         whole = rows[-1] - rows[0] + 1 > .8*min(len(a), len(b))
         other = b.name if a.dataset == b.dataset else f'{b.dataset}/{b.name}'
         code = codes[0 if whole else 1 if exact else 2]
-        if code: res.append(a.finding(code, rows, 'telemetry, frames' if exact else 'frames', f'{len(rows)} rows are also in {other}, from row {rows[0] + shift}'))
+        if code:
+            res.append(a.finding(code, rows, 'telemetry, frames' if exact else 'frames',
+                                 f'{len(rows)} rows are also in {other}, from row {rows[0] + shift}'))
     return res
 
 def check_copies(recs): return _copy_findings(find_copies(recs, recs), ('twin-episodes', 'repeated-rows', None))
-def check_leaks(recs, others): return _copy_findings(find_copies(recs, others), ('shared-episode', 'shared-rows', 'alike-rows'))
+def check_leaks(recs, others):
+    return _copy_findings(find_copies(recs, others), ('shared-episode', 'shared-rows', 'alike-rows'))
 
 # %% ../nbs/20_check.ipynb #9d4cb678
 def check_conflicts(
@@ -494,8 +559,14 @@ def check_conflicts(
     near = lambda i: ((e[i][:, None] == e) & (np.abs(row[i][:, None] - row) < apart)) | ~ok | (risk == IGNORE_INDEX)
     alike = lambda i: (np.abs(drive[i][:, None] - drive) > .1).any(2)
     j, d = nearest(x, x, lambda i: near(i) | alike(i))
-    bad = np.flatnonzero(ok & (d < LOOKALIKE['frames']) & (risk != IGNORE_INDEX) & (risk[j] != IGNORE_INDEX) & (np.abs(risk - risk[j]) >= 2) & ((e < e[j]) | ((e == e[j]) & (row < row[j]))))
-    return [recs[e[i]].finding('label-conflict', [row[i]], 'risk', f'{RISKS[risk[i]]}, but {RISKS[risk[j[i]]]} in {recs[e[j[i]]].name}, row {row[j[i]]}') for i in bad]
+    same = ok & (d < LOOKALIKE['frames'])
+    differ = (risk != IGNORE_INDEX) & (risk[j] != IGNORE_INDEX) & (np.abs(risk - risk[j]) >= 2)
+    first = (e < e[j]) | ((e == e[j]) & (row < row[j]))   # each pair once
+    def one(i):
+        k = j[i]
+        found = f'{RISKS[risk[i]]}, but {RISKS[risk[k]]} in {recs[e[k]].name}, row {row[k]}'
+        return recs[e[i]].finding('label-conflict', [row[i]], 'risk', found)
+    return [one(i) for i in np.flatnonzero(same & differ & first)]
 
 # %% ../nbs/20_check.ipynb #668f19f4
 def audit(
@@ -508,9 +579,12 @@ def audit(
     res = [f for rs in (recs, *against) for r in rs for f in r.problems]
     if not whole: return res
     for r in whole: res += check_times(r, F) + check_values(r) + check_frames(r)
-    for check in (check_signals, check_physics, check_scales, check_classes, check_label_rows, check_rules, check_copies, check_conflicts): res += check(whole)
+    for check in (check_signals, check_physics, check_scales, check_classes, check_label_rows, check_rules,
+                  check_copies, check_conflicts):
+        res += check(whole)
     for other in against: res += check_leaks(whole, [r for r in other if len(r)]) if any(map(len, other)) else []
-    if any(f.code == 'g-units' for f in res): res = [f for f in res if f.code != 'speed-units']   # the one explains the other
+    if any(f.code == 'g-units' for f in res):   # the one explains the other
+        res = [f for f in res if f.code != 'speed-units']
     return sorted(res, key=lambda f: f.severity != 'error')
 
 # %% ../nbs/20_check.ipynb #cf242198
@@ -522,7 +596,8 @@ def count_table(
     for k, n in label_counts(recs).items():
         for i, c in enumerate((*HEADS[k].classes, 'no label')):
             inside = sum((r.labels[HEADS[k].label_key] == (i if i < HEADS[k].n else IGNORE_INDEX)).any() for r in recs)
-            res.append(dict(head=k, label=c, rows=int(n[i]), share=f'{n[i]/max(n.sum(), 1):.1%}', episodes=f'{inside} of {len(recs)}'))
+            res.append(dict(head=k, label=c, rows=int(n[i]), share=f'{n[i]/max(n.sum(), 1):.1%}',
+                            episodes=f'{inside} of {len(recs)}'))
     return res
 
 def episode_table(
@@ -531,8 +606,10 @@ def episode_table(
     "Length, speed and risk of each episode"
     def one(r):
         v, y = r.telemetry[:, 6], r.labels['risk_id']
-        return dict(episode=r.name, rows=len(r), seconds='–' if r.t is None or not len(r) else f'{np.nanmax(r.t) - np.nanmin(r.t):.1f}',
-                    speed='–' if not len(r) else f'{np.nanmean(v):.2f} m/s', **{c: int((y == i).sum()) for i, c in enumerate(RISKS)})
+        return dict(episode=r.name, rows=len(r),
+                    seconds='–' if r.t is None or not len(r) else f'{np.nanmax(r.t) - np.nanmin(r.t):.1f}',
+                    speed='–' if not len(r) else f'{np.nanmean(v):.2f} m/s',
+                    **{c: int((y == i).sum()) for i, c in enumerate(RISKS)})
     return [one(r) for r in recs]
 
 def finding_table(
@@ -544,8 +621,9 @@ def finding_table(
     def where(fs):
         names = list(dict.fromkeys(f.episode for f in fs if f.episode))
         return (', '.join(names[:3]) + (f' and {len(names) - 3} more' if len(names) > 3 else '')) or 'all episodes'
-    return [dict(finding=c, severity=fs[0].severity, dataset=d, episode=where(fs), rows=fs[0].rows or '–', field=k or '–', found=fs[0].found,
-                 expected=fs[0].expected, do=fs[0].fix) for (c, d, k), fs in groups.items()]
+    return [dict(finding=c, severity=fs[0].severity, dataset=d, episode=where(fs), rows=fs[0].rows or '–',
+                 field=k or '–', found=fs[0].found, expected=fs[0].expected, do=fs[0].fix)
+            for (c, d, k), fs in groups.items()]
 
 # %% ../nbs/20_check.ipynb #8c6f4dd5
 def _balance(recs):
@@ -553,7 +631,8 @@ def _balance(recs):
     import matplotlib.pyplot as plt
     fig, axs = plt.subplots(1, len(HEADS), figsize=(9, 2.4), dpi=70, layout='constrained')
     for ax, (k, n) in zip(axs, label_counts(recs).items()):
-        ax.barh(range(HEADS[k].n), n[:-1], color='#5b7a99'); ax.set(title=k, yticks=range(HEADS[k].n), yticklabels=HEADS[k].classes)
+        ax.barh(range(HEADS[k].n), n[:-1], color='#5b7a99')
+        ax.set(title=k, yticks=range(HEADS[k].n), yticklabels=HEADS[k].classes)
         ax.invert_yaxis()
     return fig
 
@@ -563,7 +642,9 @@ def _sights(recs, findings, n=8):
     todo, codes = [], set()
     for f in findings:
         r = by.get((f.dataset, f.episode))
-        if r is not None and f.rows and (f.code, f.field) not in codes: todo.append((r, int(f.rows.replace(',', ' ').split()[0]), f'{f.code}\n')); codes.add((f.code, f.field))
+        if r is not None and f.rows and (f.code, f.field) not in codes:
+            todo.append((r, int(f.rows.replace(',', ' ').split()[0]), f'{f.code}\n'))
+            codes.add((f.code, f.field))
     for r in by.values(): todo.append((r, len(r)//2, ''))
     return [(r.picture(i), f'{what}{r.name}, row {i}') for r, i, what in todo[:n]]
 
@@ -575,18 +656,34 @@ def check_report(
     "The audit as a page with pictures"
     from sim_nb.plots import plot_frames
     errors = sum(f.severity == 'error' for f in findings)
-    page = Report(f'Audit of {recs[0].dataset}', f'{len(recs)} episodes, {sum(map(len, recs)):,} rows: {errors} errors, {len(findings) - errors} warnings')
+    page = Report(f'Audit of {recs[0].dataset}', f'{len(recs)} episodes, {sum(map(len, recs)):,} rows: '
+                                                 f'{errors} errors, {len(findings) - errors} warnings')
     page.heading('Findings')
     if findings: page.table(finding_table(findings))
     else: page.text('None.')
     if any(map(len, recs)):
         page.heading('Classes'); page.figure(_balance(recs), 'rows of each class'); page.table(count_table(recs))
     if sights := _sights(recs, findings):
-        page.heading('Pictures'); page.figure(plot_frames([x for x, _ in sights], [o for _, o in sights], width=2.), 'first the findings, then the middle of some episodes')
+        page.heading('Pictures')
+        page.figure(plot_frames([x for x, _ in sights], [o for _, o in sights], width=2.),
+                    'first the findings, then the middle of some episodes')
     page.heading('Episodes'); page.table(episode_table(recs))
     return page.save(path)
 
 # %% ../nbs/20_check.ipynb #f0e05f73
+def _print_audit(recs, findings):
+    "Tables of the rows and the findings, what to do, and the number of errors and warnings"
+    print(text_table(count_table(recs)) + '\n')
+    short = lambda v: v if len(v) < 72 else v[:70] + '...'
+    if findings:
+        rows = [{k: short(v) for k, v in o.items() if k not in ('expected', 'do', 'dataset')}
+                for o in finding_table(findings)]
+        print(text_table(rows) + '\n')
+    for o in {f.code: f for f in findings}.values(): print(f'{o.code}: expected {o.expected}; {o.fix}')
+    errors = sum(f.severity == 'error' for f in findings)
+    print(f'{recs[0].dataset}: {len(recs)} episodes, {sum(map(len, recs)):,} rows: '
+          f'{errors} errors, {len(findings) - errors} warnings')
+
 @command
 def main(
     args=None,  # list of words; None: those of the command line
@@ -599,21 +696,19 @@ def main(
     p.add_argument('--F', type=int, default=8, help='frames per window (default 8)')
     p.add_argument('--telemetry', help='telemetry map of a LeRobot dataset: a preset, or {channel: source}')
     p.add_argument('--camera', help='camera of a LeRobot dataset, when it has several')
-    p.add_argument('--class', dest='cls', metavar='PATH', help='open the data with this dataset class, e.g. sim_nb.data.DummySimDataset')
+    p.add_argument('--class', dest='cls', metavar='PATH',
+                   help='open the data with this dataset class, e.g. sim_nb.data.DummySimDataset')
     p.add_argument('--no-frames', action='store_true', help='leave the pictures out: fast')
     a = p.parse_args(args)
-    kw = {k: v for k, v in dict(telemetry=a.telemetry and read_yaml(a.telemetry, '--telemetry'), camera=a.camera).items() if v}
+    kw = dict(telemetry=a.telemetry and read_yaml(a.telemetry, '--telemetry'), camera=a.camera)
+    kw = {k: v for k, v in kw.items() if v}
     recs, *others = [open_data(o, a.cls, not a.no_frames, **kw) for o in (a.data, *a.against)]
     findings = audit(recs, others, a.F)
-    errors = sum(f.severity == 'error' for f in findings)
-    print(text_table(count_table(recs)) + '\n')
-    short = lambda v: v if len(v) < 72 else v[:70] + '...'
-    if findings: print(text_table([{k: short(v) for k, v in o.items() if k not in ('expected', 'do', 'dataset')} for o in finding_table(findings)]) + '\n')
-    for o in {f.code: f for f in findings}.values(): print(f'{o.code}: expected {o.expected}; {o.fix}')
-    print(f"{recs[0].dataset}: {len(recs)} episodes, {sum(map(len, recs)):,} rows: {errors} errors, {len(findings) - errors} warnings")
-    if a.out and str(a.out).endswith('.json'): write_json(a.out, dict(findings=[f.to_dict() for f in findings], counts=count_table(recs)))
+    _print_audit(recs, findings)
+    if a.out and str(a.out).endswith('.json'):
+        write_json(a.out, dict(findings=[f.to_dict() for f in findings], counts=count_table(recs)))
     elif a.out: print(f'report: {check_report(recs, findings, a.out)}')
-    if errors: raise SystemExit(1)
+    if any(f.severity == 'error' for f in findings): raise SystemExit(1)
 
 # %% ../nbs/20_check.ipynb #874a9f9f
 #| eval: false

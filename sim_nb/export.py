@@ -24,12 +24,16 @@ def describe(
 ) -> dict:                 # plain data, without the files
     "What `model.json` says about a model"
     m, md = inf.model, inf.metadata
+    channels = [dict(name=c.name, unit=c.unit, meaning=c.meaning, limit=c.limit) for c in CHANNELS]
     return dict(format=FORMAT, F=m.F, dv=m.dv, epoch=inf.epoch, metrics=inf.metrics, labels=label_maps(),
-        inputs={VIS_FEATS: dict(shape=['batch', m.F, m.dv], dtype='float32', meaning='features of the last F frames, oldest first'),
-                TELEMETRY: dict(shape=['batch', len(CHANNELS)], dtype='float32', channels=[dict(name=c.name, unit=c.unit, meaning=c.meaning, limit=c.limit) for c in CHANNELS])},
-        outputs={**{h.logits_key: dict(shape=['batch', h.n], classes=h.classes) for h in HEADS.values()}, 'confidence': dict(shape=['batch', 1], meaning='logit: is the risk right?')},
+        inputs={VIS_FEATS: dict(shape=['batch', m.F, m.dv], dtype='float32',
+                                meaning='features of the last F frames, oldest first'),
+                TELEMETRY: dict(shape=['batch', len(CHANNELS)], dtype='float32', channels=channels)},
+        outputs={**{h.logits_key: dict(shape=['batch', h.n], classes=h.classes) for h in HEADS.values()},
+                 'confidence': dict(shape=['batch', 1], meaning='logit: is the risk right?')},
         telemetry_stats=md['telemetry_stats'], certificate=certificate or md.get('certificate'),
-        **{k: md.get(k) for k in ('llm_name_or_path', 'llm_fingerprint', 'vision_encoder_name', 'vision_features', 'vision_fingerprint')},
+        **{k: md.get(k) for k in ('llm_name_or_path', 'llm_fingerprint', 'vision_encoder_name', 'vision_features',
+                                  'vision_fingerprint')},
         versions={k: importlib.metadata.version(k) for k in ('torch', 'onnx', 'onnxruntime')})
 
 # %% ../nbs/19_export.ipynb #77846c4c
@@ -47,7 +51,8 @@ def swap_in(
     shutil.rmtree(old, ignore_errors=True)
 
 # %% ../nbs/19_export.ipynb #e4dbd98a
-KEEPS = ((), ('mlp.c_proj', 'mlp.down_proj'), ('mlp.',))  # products that stay in fp32: none, outputs of the MLPs, whole MLPs
+# products that stay in fp32: none, outputs of the MLPs, whole MLPs
+KEEPS = ((), ('mlp.c_proj', 'mlp.down_proj'), ('mlp.',))
 
 # %% ../nbs/19_export.ipynb #e31feb7a
 def check_graph(
@@ -74,10 +79,12 @@ def make_int8(
     tried = []
     for keep in KEEPS:
         quantize_graph(src, dst, keep)
-        res = dict(keep=list(keep), error=parity(inf.model, OnnxGraph(dst)), check=check_graph(inf, dst, data, n) if data is not None else None)
+        res = dict(keep=list(keep), error=parity(inf.model, OnnxGraph(dst)),
+                   check=check_graph(inf, dst, data, n) if data is not None else None)
         if data is None or res['check']['agreement'] >= least: return res
         tried.append(f"{res['check']['agreement']:.4f} with {list(keep)} in fp32")
-    raise ValueError(f"no 8-bit graph agrees on {least:.1%} of the windows: {'; '.join(tried)}. Use the fp32 graph (--precision fp32), or lower --least")
+    raise ValueError(f"no 8-bit graph agrees on {least:.1%} of the windows: {'; '.join(tried)}. "
+                     "Use the fp32 graph (--precision fp32), or lower --least")
 
 # %% ../nbs/19_export.ipynb #0b12bae1
 def _fp32(checkpoint):
@@ -99,7 +106,8 @@ def export(
     n=None,                  # windows to judge by; None: all
 ) -> Path:                   # the folder
     "Write a trained model as a folder of graphs"
-    if precision not in ('fp32', 'both'): raise ValueError(f"unknown precision {precision!r}: expected 'fp32' or 'both'")
+    if precision not in ('fp32', 'both'):
+        raise ValueError(f"unknown precision {precision!r}: expected 'fp32' or 'both'")
     inf, out = _fp32(checkpoint), Path(out).expanduser()
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=f'.{out.name}.') as tmp:
@@ -117,7 +125,9 @@ def _write_graphs(inf, new, data, precision, least, n):
     "The graphs, each compared with the model before it counts"
     src = export_graph(inf.model, new/GRAPHS['fp32'])
     err = parity(inf.model, OnnxGraph(src))
-    if not max(err.values()) < 1e-3: raise ValueError(f"the graph is not the model: largest differences {err}. Please report this, with your versions of torch and onnx")
+    if not max(err.values()) < 1e-3:
+        raise ValueError(f"the graph is not the model: largest differences {err}. "
+                         "Please report this, with your versions of torch and onnx")
     res = dict(agreement={'fp32': dict(error=err, check=check_graph(inf, src, data, n) if data is not None else None)})
     if precision == 'both': res['agreement']['int8'] = make_int8(inf, src, new/GRAPHS['int8'], data, least, n)
     return res
@@ -127,7 +137,8 @@ def _write_encoder(inf, path):
     from sim_nb.stream import stream_encoder
     enc = stream_encoder(inf)
     export_encoder(enc, path)
-    return dict(file=path.name, input=dict(shape=['batch', 3, *enc.size], dtype='uint8', meaning='RGB frames, scaled as a whole to this size'), **enc.describe())
+    frames = dict(shape=['batch', 3, *enc.size], dtype='uint8', meaning='RGB frames, scaled as a whole to this size')
+    return dict(file=path.name, input=frames, **enc.describe())
 
 # %% ../nbs/19_export.ipynb #81fbb4fb
 @command
@@ -135,11 +146,14 @@ def main(
     args=None,  # list of words; None: those of the command line
 ):
     "`sim_export`"
-    p = argparse.ArgumentParser('sim_export', description='Write a trained model as a folder of ONNX graphs, checked against the model.')
+    p = argparse.ArgumentParser('sim_export', description='Write a trained model as a folder of ONNX graphs, '
+                                                          'checked against the model.')
     p.add_argument('--checkpoint', required=True, help='a checkpoint file, or a run folder and then its best one')
     p.add_argument('--out', required=True, help='folder to write; an earlier export there is replaced')
-    p.add_argument('--data', help='held-out windows that judge the 8-bit graph; opened by the class that opened the training data')
-    p.add_argument('--precision', default='both', choices=['fp32', 'both'], help='both: also a graph with 8-bit weights in the LLM')
+    p.add_argument('--data', help='held-out windows that judge the 8-bit graph; '
+                                  'opened by the class that opened the training data')
+    p.add_argument('--precision', default='both', choices=['fp32', 'both'],
+                   help='both: also a graph with 8-bit weights in the LLM')
     p.add_argument('--least', type=float, default=.995, help='smallest share of equal answers of the 8-bit graph')
     p.add_argument('--windows', type=int, help='windows of --data to judge by; default: all')
     p.add_argument('--encoder', action='store_true', help='write the vision encoder too')
@@ -148,8 +162,9 @@ def main(
     cert = json.loads(Path(a.certificate).read_text()) if a.certificate else None
     out = export(a.checkpoint, a.out, a.data, a.precision, a.encoder, cert, a.least, a.windows)
     for k, v in json.loads((out/'model.json').read_text())['agreement'].items():
-        share = f", same answers on {v['check']['agreement']:.2%} of {v['check']['windows']} windows" if v['check'] else ', not judged on data (--data)'
-        print(f"{out/GRAPHS[k]}: {(out/GRAPHS[k]).stat().st_size/1e6:.1f} MB, largest difference {max(v['error'].values()):.2g}{share}")
+        f, check, share = out/GRAPHS[k], v['check'], ', not judged on data (--data)'
+        if check: share = f", same answers on {check['agreement']:.2%} of {check['windows']} windows"
+        print(f"{f}: {f.stat().st_size/1e6:.1f} MB, largest difference {max(v['error'].values()):.2g}{share}")
 
 # %% ../nbs/19_export.ipynb #fdee0f3c
 #| eval: false

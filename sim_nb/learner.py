@@ -57,7 +57,8 @@ def pick_device(
     if device is None or device == 'auto': return torch.device('cuda' if torch.cuda.is_available() else 'cpu')
     try: return torch.empty(0, device=device).device
     except (RuntimeError, AssertionError) as e:
-        raise ValueError(f"device {str(device)!r} cannot be used ({str(e).splitlines()[0]}): expected 'auto', 'cpu' or a GPU of this machine") from None
+        raise ValueError(f"device {str(device)!r} cannot be used ({str(e).splitlines()[0]}): "
+                         "expected 'auto', 'cpu' or a GPU of this machine") from None
 
 # %% ../nbs/11_learner.ipynb #0cababed
 def adamw(
@@ -98,7 +99,8 @@ def clipped_step(
     params = [p for g in optimizer.param_groups for p in g['params']]
     norm = torch.tensor(0.) if grad_clip is None else nn.utils.clip_grad_norm_(params, grad_clip)
     if scaler is None and norm.device.type == 'cpu' and not norm.isfinite():
-        raise NonFiniteLoss(f"the norm of the gradient is {norm.item()}, the loss is finite. No step was taken; lower the learning rate")
+        raise NonFiniteLoss(f"the norm of the gradient is {norm.item()}, the loss is finite. "
+                            "No step was taken; lower the learning rate")
     if scaler is None: optimizer.step()
     else:
         scaler.step(optimizer)
@@ -185,7 +187,8 @@ def _start(model, device, loss_func):
 
 def _on(batch, device):
     "Both dicts of a batch on a device; lists of ids stay as they are"
-    return [{k: v.to(device, non_blocking=True) if isinstance(v, torch.Tensor) else v for k, v in o.items()} for o in batch]
+    return [{k: v.to(device, non_blocking=True) if isinstance(v, torch.Tensor) else v for k, v in o.items()}
+            for o in batch]
 
 @torch.no_grad()
 def evaluate(
@@ -244,8 +247,10 @@ def show_batch(self: SimDataLoaders,
 ) -> pd.DataFrame:
     "The labels of some samples as a table"
     inputs, targets = next(iter(self.train)) if b is None else b
-    cols = {k: _names(k, targets[h.label_key][:max_n]) for k, h in HEADS.items()} | dict(weight=targets['weight'][:max_n].tolist())
-    return pd.DataFrame(cols, index=pd.Index(inputs[SAMPLE_ID][:max_n], name='sample_id') if SAMPLE_ID in inputs else None)
+    cols = {k: _names(k, targets[h.label_key][:max_n]) for k, h in HEADS.items()}
+    cols['weight'] = targets['weight'][:max_n].tolist()
+    index = pd.Index(inputs[SAMPLE_ID][:max_n], name='sample_id') if SAMPLE_ID in inputs else None
+    return pd.DataFrame(cols, index=index)
 
 # %% ../nbs/11_learner.ipynb #a28d22ae
 class TrainStep(Callback):
@@ -332,7 +337,8 @@ class SimLearner(Learner):
         finally: self.train_step.leave_amp()
 
 # %% ../nbs/11_learner.ipynb #5c42c225
-TABLE_METRICS = ('risk_loss', 'reason_loss', 'action_loss', 'risk_high_recall', 'risk_accuracy', 'action_accuracy', 'macro_f1')  # columns by default
+TABLE_METRICS = ('risk_loss', 'reason_loss', 'action_loss', 'risk_high_recall', 'risk_accuracy', 'action_accuracy',
+                 'macro_f1')  # columns by default
 
 def sim_learner(
     dls,               # see `sim_dataloaders`
@@ -347,11 +353,14 @@ def sim_learner(
     "A Learner with the loss, the optimizer and the step of the config"
     t = TrainingConfig() if cfg is None else getattr(cfg, 'training', cfg)
     loss_func = _loss(t, dls) if loss_func is None else loss_func
-    if not isinstance(loss_func, MultitaskLoss): raise ValueError(f"loss_func is a {type(loss_func).__name__}: expected a MultitaskLoss")
+    if not isinstance(loss_func, MultitaskLoss):
+        raise ValueError(f"loss_func is a {type(loss_func).__name__}: expected a MultitaskLoss")
     own = [TrainStep(t.grad_clip, t.amp, _scaler(t.amp, dls.device)), SetEpoch(), Record()]
-    learn = SimLearner(dls, model.to(dls.device), loss_func.to(dls.device), lr=t.lr, metrics=L(metrics).map(ResultMetric),
-        opt_func=lambda params, lr: OptimWrapper(opt=adamw(model, lr, t.weight_decay, loss_func)), cbs=own + L(cbs), **kwargs)
-    learn.recorder.train_metrics, learn.recorder.loss = train_metrics, ResultMetric('loss')  # the column valid_loss, exact over the split
+    opt_func = lambda params, lr: OptimWrapper(opt=adamw(model, lr, t.weight_decay, loss_func))
+    learn = SimLearner(dls, model.to(dls.device), loss_func.to(dls.device), lr=t.lr, opt_func=opt_func,
+                       metrics=L(metrics).map(ResultMetric), cbs=own + L(cbs), **kwargs)
+    learn.recorder.train_metrics = train_metrics
+    learn.recorder.loss = ResultMetric('loss')  # the column valid_loss, exact over the split
     return learn
 
 # %% ../nbs/11_learner.ipynb #299882ed
@@ -380,7 +389,8 @@ def fit(self: SimLearner,
 
 @patch
 def _do_fit(self: SimLearner):
-    for self.epoch in range(self.first_epoch, self.n_epoch): self._with_events(self._do_epoch, 'epoch', CancelEpochException)
+    for self.epoch in range(self.first_epoch, self.n_epoch):
+        self._with_events(self._do_epoch, 'epoch', CancelEpochException)
 
 # %% ../nbs/11_learner.ipynb #45e646c2
 @patch
@@ -416,7 +426,8 @@ def load(self: SimLearner,
 @patch
 def export(self: SimLearner, *args, **kwargs):
     "Not for this Learner"
-    raise NotImplementedError("a SimLearner is not pickled: keep a checkpoint with `SaveBest` or `save_checkpoint`, and open it with `SimV0Inference`")
+    raise NotImplementedError("a SimLearner is not pickled: keep a checkpoint with `SaveBest` or `save_checkpoint`, "
+                              "and open it with `SimV0Inference`")
 
 # %% ../nbs/11_learner.ipynb #85cd0ea2
 @patch
@@ -446,7 +457,8 @@ class JsonlCallback(Callback):
         self.rows = {o: read_jsonl(f) if (f := self.run_folder.metrics(o)).exists() else [] for o in ('train', 'val')}
         last = max((o['fit'] for o in self.rows['val']), default=0)
         self.fit_no = max(last, 1) if self.first_epoch else last + 1
-        for k, v in self.rows.items(): self.rows[k] = [o for o in v if o['fit'] < self.fit_no or o['epoch'] <= self.first_epoch]
+        for k, v in self.rows.items():
+            self.rows[k] = [o for o in v if o['fit'] < self.fit_no or o['epoch'] <= self.first_epoch]
 
     def after_epoch(self):
         "Add one row to each file"
@@ -463,7 +475,8 @@ def monitor_rule(
     how='order',   # 'order': the first decides, ties go to the next; 'all': no one worse, at least one better
 ):                 # function (metrics of an epoch, metrics of the best or None) -> bool
     "A rule that says whether an epoch is strictly better than the best so far"
-    if not names or how not in ('order', 'all'): raise ValueError(f"monitor_rule({names}, how={how!r}): expected metric names and how='order' or 'all'")
+    if not names or how not in ('order', 'all'):
+        raise ValueError(f"monitor_rule({names}, how={how!r}): expected metric names and how='order' or 'all'")
     for o in names: check_metric(o)
     def score(m, k): return -math.inf if m[k] is None else -m[k] if lower_is_better(k) else m[k]
     def rule(a, b):
@@ -554,6 +567,7 @@ def show_results(self: SimLearner,
     ds = self.dls[ds_idx].dataset
     outputs, targets = self.get_preds(dl=make_dl(ds.subset(range(min(max_n, len(ds)))), max_n))
     cols = {}
-    for k, h in HEADS.items(): cols |= {k: _names(k, targets[h.label_key]), f'{k}, predicted': _names(k, outputs[h.logits_key].argmax(1))}
+    for k, h in HEADS.items():
+        cols |= {k: _names(k, targets[h.label_key]), f'{k}, predicted': _names(k, outputs[h.logits_key].argmax(1))}
     if 'confidence' in outputs: cols['confidence'] = outputs['confidence'].sigmoid().squeeze(1).tolist()
     return pd.DataFrame(cols, index=targets.get(SAMPLE_ID))

@@ -50,9 +50,11 @@ def _check_frame(
     if x.dtype != np.uint8 or x.ndim != 3 or x.shape[2] != 3:
         raise DatasetError(where, 'uint8 [H, W, 3]', f'{x.dtype} {list(x.shape)}', 'Convert to RGB bytes first')
     if x.shape[0] % 2 or x.shape[1] % 2:
-        raise DatasetError(where, 'an even height and width', f'{list(x.shape[:2])}', 'Crop or resize: yuv420p stores colour per 2x2 pixels')
+        raise DatasetError(where, 'an even height and width', f'{list(x.shape[:2])}',
+                           'Crop or resize: yuv420p stores colour per 2x2 pixels')
     if size and x.shape[:2] != tuple(size):
-        raise DatasetError(where, f'height, width {tuple(size)}', f'{x.shape[:2]}', 'All frames of a camera have one size')
+        raise DatasetError(where, f'height, width {tuple(size)}', f'{x.shape[:2]}',
+                           'All frames of a camera have one size')
     return np.ascontiguousarray(x)
 
 # %% ../nbs/03_lerobot.ipynb #cb05d65e
@@ -105,7 +107,9 @@ class VideoInfo:
 def _open_video(path):
     "An open container and its video stream, or a named error"
     path = Path(path)
-    if not path.is_file(): raise MissingFileError(path, 'a video file', 'nothing', 'Copy or download the file again, or leave its episodes out with episodes=[...]')
+    if not path.is_file():
+        raise MissingFileError(path, 'a video file', 'nothing',
+                               'Copy or download the file again, or leave its episodes out with episodes=[...]')
     try:
         box = av.open(str(path))
         st = box.streams.video[0]
@@ -124,7 +128,8 @@ def probe_video(
     with box:
         entries = getattr(st, 'index_entries', None) or ()  # PyAV < 15 has none
         end, size = max((o.pos + o.size for o in entries), default=0), Path(path).stat().st_size
-        if end > size: raise DatasetError(path, f'at least {end} bytes', size, 'The file was cut short: copy or download it again')
+        if end > size:
+            raise DatasetError(path, f'at least {end} bytes', size, 'The file was cut short: copy or download it again')
         n = st.frames or len(entries) or sum(p.pts is not None for p in box.demux(st))
         c = st.codec_context
         return VideoInfo(n, float(st.average_rate or 0), c.height, c.width, c.name, c.pix_fmt)
@@ -140,12 +145,17 @@ class VideoReader:
         self.box, self.st = _open_video(path)
         self.st.codec_context.thread_count = 1   # workers are processes; converting to RGB takes longer than decoding
         try: ps = [(p.pts, bool(p.is_keyframe), p.is_discard) for p in self.box.demux(self.st) if p.pts is not None]
-        except av.FFmpegError as e: raise DatasetError(path, 'a video that reads to its end', str(e), 'The video is damaged: copy or download it again') from e
-        if len(ps) < self.st.frames: raise DatasetError(path, f'{self.st.frames} frames, as its index says', len(ps), 'The video is damaged: copy or download it again')
+        except av.FFmpegError as e:
+            raise DatasetError(path, 'a video that reads to its end', str(e),
+                               'The video is damaged: copy or download it again') from e
+        if len(ps) < self.st.frames:
+            raise DatasetError(path, f'{self.st.frames} frames, as its index says', len(ps),
+                               'The video is damaged: copy or download it again')
         ps = sorted((t, key) for t, key, discard in ps if not discard)
-        self.pts = np.array([p for p, _ in ps], dtype=np.int64)           # time stamps, in units of the stream's time base
-        self.keys = np.flatnonzero([k for _, k in ps])                    # numbers of the keyframes
-        self.times = (self.pts - (self.pts[0] if len(ps) else 0)) * float(self.st.time_base)  # seconds from the first frame
+        self.pts = np.array([p for p, _ in ps], dtype=np.int64)  # time stamps, in units of the stream's time base
+        self.keys = np.flatnonzero([k for _, k in ps])           # numbers of the keyframes
+        first = self.pts[0] if len(ps) else 0
+        self.times = (self.pts - first) * float(self.st.time_base)  # seconds from the first frame
         self.pos, self.it, self.last, self.to_rgb = 0, None, (None, None), VideoReformatter()
     def __len__(self): return len(self.pts)
     def close(self): self.it = None; self.box.close()
@@ -169,7 +179,8 @@ def _damaged(self:VideoReader, k, came):
                         'The video is damaged: copy it again, or leave its episodes out with episodes=[...]')
 
 # %% ../nbs/03_lerobot.ipynb #60d5183f
-_ONE_THREAD = dict(threads=1) if 'threads' in (VideoReformatter.reformat.__doc__ or '') else {}  # older PyAV has no choice
+# older PyAV has no choice
+_ONE_THREAD = dict(threads=1) if 'threads' in (VideoReformatter.reformat.__doc__ or '') else {}
 
 @patch
 def __getitem__(self:VideoReader,
@@ -183,7 +194,8 @@ def __getitem__(self:VideoReader,
         if self.it is None or k < self.pos or self._key(k) > self.pos + 16: self._seek(k)
         for f in self.it:
             if f.pts is None or f.pts < self.pts[self.pos]: continue
-            if f.pts != self.pts[self.pos] or f.is_corrupt: raise self._damaged(self.pos, f'a corrupt frame at {f.time} s')
+            if f.pts != self.pts[self.pos] or f.is_corrupt:
+                raise self._damaged(self.pos, f'a corrupt frame at {f.time} s')
             self.pos += 1
             if self.pos > k: break
         else: raise self._damaged(self.pos, 'the end of the video')
@@ -231,7 +243,8 @@ def image_stats(
     "LeRobot's statistics of a camera"
     x, p = np.arange(256)/255, hist/hist.sum(1, keepdims=True)
     mean, cum = p @ x, p.cumsum(1)
-    res = dict(min=[x[h > 0].min() for h in hist], max=[x[h > 0].max() for h in hist], mean=mean, std=np.sqrt(np.maximum(p @ x**2 - mean**2, 0)))
+    res = dict(min=[x[h > 0].min() for h in hist], max=[x[h > 0].max() for h in hist], mean=mean,
+               std=np.sqrt(np.maximum(p @ x**2 - mean**2, 0)))
     res.update({k: [x[np.searchsorted(c, q - 1e-12)] for c in cum] for k, q in _QUANTILES.items()})
     return {**{k: np.reshape(o, (3, 1, 1)).tolist() for k, o in res.items()}, 'count': [int(n)]}
 
@@ -240,14 +253,16 @@ SIM_COLUMNS = {'observation.state': [c.name for c in CHANNELS], 'action': ['line
                **{h.label_key: 'int64' for h in HEADS.values()}}
 
 # %% ../nbs/03_lerobot.ipynb #a61aa849
-_INDEX_COLUMNS = dict(timestamp='float32', frame_index='int64', episode_index='int64', index='int64', task_index='int64')
+_INDEX_COLUMNS = dict(timestamp='float32', frame_index='int64', episode_index='int64', index='int64',
+                      task_index='int64')
 _DATA_PATH  = 'data/chunk-{chunk_index:03d}/file-{file_index:03d}.parquet'
 _VIDEO_PATH = 'videos/{video_key}/chunk-{chunk_index:03d}/file-{file_index:03d}.mp4'
 _EPISODES_PATH = 'meta/episodes/chunk-{chunk_index:03d}/file-{file_index:03d}.parquet'
 
 def _feature(spec):
     "The entry of a column in info.json"
-    return dict(dtype=spec, shape=[1], names=None) if isinstance(spec, str) else dict(dtype='float32', shape=[len(spec)], names=list(spec))
+    if isinstance(spec, str): return dict(dtype=spec, shape=[1], names=None)
+    return dict(dtype='float32', shape=[len(spec)], names=list(spec))
 
 def _arrow_type(f):
     t = pa.from_numpy_dtype(np.dtype(f['dtype']))
@@ -260,7 +275,7 @@ class LeRobotWriter:
         root,                        # folder of the dataset; must not exist unless `overwrite`
         fps,                         # frames per second
         size,                        # (H, W) of the frames, pixels
-        columns=None,                # {column: names of a float32 vector, or the type of one number}; None is `SIM_COLUMNS`
+        columns=None,                # {column: names of a float32 vector, or type of one number}; None is `SIM_COLUMNS`
         cameras=('front',),          # names of the cameras; each becomes `observation.images.NAME`
         robot_type='rover',          # a word for info.json
         overwrite=False,             # replace an existing dataset when the new one is whole
@@ -268,9 +283,11 @@ class LeRobotWriter:
     ):
         self.root, self.fps, self.size, self.overwrite, self.crf = Path(root), fps, tuple(size), overwrite, crf
         if self.root.exists() and not overwrite:
-            raise DatasetError(self.root, 'a folder that is not there yet', 'an existing one', 'Choose another name or pass overwrite=True')
+            raise DatasetError(self.root, 'a folder that is not there yet', 'an existing one',
+                               'Choose another name or pass overwrite=True')
         self.robot_type, self.cameras = robot_type, [f'observation.images.{c}' for c in cameras]
-        self.features = {k: _feature(s) for k, s in {**(SIM_COLUMNS if columns is None else columns), **_INDEX_COLUMNS}.items()}
+        columns = {**(SIM_COLUMNS if columns is None else columns), **_INDEX_COLUMNS}
+        self.features = {k: _feature(s) for k, s in columns.items()}
         self.episodes, self.tasks, self.rows, self.hists = [], [], [], []
         self.part = self.root.with_name(f'.{self.root.name}.part')  # becomes `root` on close
         shutil.rmtree(self.part, ignore_errors=True)
@@ -284,14 +301,18 @@ def _check_columns(self:LeRobotWriter, columns, n):
     "The user's columns of one episode with `n` frames, as arrays of the promised type"
     own, where = [k for k in self.features if k not in _INDEX_COLUMNS], f'{self.root.name}/ep{len(self.episodes):03d}'
     if set(columns) != set(own):
-        raise DatasetError(where, f'the columns {own}', f'{list(columns)}', 'Give each column of the dataset, and no other')
+        raise DatasetError(where, f'the columns {own}', f'{list(columns)}',
+                           'Give each column of the dataset, and no other')
     res = {}
     for k in own:
         x, shape = np.asarray(columns[k]), tuple(self.features[k]['shape'])
         want = (n,) if self.features[k]['names'] is None else (n, *shape)
-        if x.shape != want: raise DatasetError(f'{where}, column {k}', f'shape {want}', f'{x.shape}', 'Give one value per frame')
+        if x.shape != want:
+            raise DatasetError(f'{where}, column {k}', f'shape {want}', f'{x.shape}', 'Give one value per frame')
         if not np.isfinite(x).all():
-            raise DatasetError(f'{where}, row {np.argwhere(~np.isfinite(x))[0][0]}, column {k}', 'finite numbers', 'nan or inf', 'Repair the values or drop the frames')
+            row = np.argwhere(~np.isfinite(x))[0][0]
+            raise DatasetError(f'{where}, row {row}, column {k}', 'finite numbers', 'nan or inf',
+                               'Repair the values or drop the frames')
         res[k] = x.astype(self.features[k]['dtype'])
     return res
 
@@ -310,14 +331,17 @@ def _encoded(self:LeRobotWriter, key, frames, i):
     else: path = Path(frames)
     info, where = probe_video(path), f'{self.root.name}/ep{i:03d}, {key}'
     if (info.height, info.width) != self.size:
-        raise DatasetError(where, f'height, width {self.size}', f'{(info.height, info.width)}', 'Encode the video in the size of the dataset')
-    if abs(info.fps - self.fps) > 1e-3: raise DatasetError(where, f'{self.fps} frames per second', f'{info.fps:g}', 'Encode the video at the rate of the dataset')
+        raise DatasetError(where, f'height, width {self.size}', f'{(info.height, info.width)}',
+                           'Encode the video in the size of the dataset')
+    if abs(info.fps - self.fps) > 1e-3:
+        raise DatasetError(where, f'{self.fps} frames per second', f'{info.fps:g}',
+                           'Encode the video at the rate of the dataset')
     return path, info
 
 # %% ../nbs/03_lerobot.ipynb #3b128836
 @patch
 def add_episode(self:LeRobotWriter,
-    frames,             # RGB frames uint8 [H, W, 3], or the path of an mp4, which is moved in; a dict by camera name when there are several
+    frames,             # RGB frames uint8 [H, W, 3], or an mp4, which is moved in; for several cameras a dict by name
     columns,            # {column: [n] or [n, k]}, one value per frame
     task='drive',       # what the rover was told, a few words
     histograms=None,    # from `video_histogram`, by camera name when there are several; None: made here
@@ -327,17 +351,21 @@ def add_episode(self:LeRobotWriter,
     videos = {k: self._encoded(k, v, i) for k, v in self._by_camera(frames, i).items()}
     n = next(iter(videos.values()))[1].n_frames
     for k, (_, info) in videos.items():
-        if info.n_frames != n: raise DatasetError(f'{self.root.name}/ep{i:03d}, {k}', f'{n} frames, as the first camera', info.n_frames, 'Every camera needs one frame per row')
+        if info.n_frames != n:
+            raise DatasetError(f'{self.root.name}/ep{i:03d}, {k}', f'{n} frames, as the first camera',
+                               info.n_frames, 'Every camera needs one frame per row')
     cols = self._check_columns(columns, n)
     for k, (p, _) in videos.items():
         if p != self._video_path(k, i): shutil.move(str(p), self._video_path(k, i))
     if task not in self.tasks: self.tasks.append(task)
     first = self.rows[-1] if self.rows else 0
-    cols.update(timestamp=(np.arange(n)/self.fps).astype(np.float32), frame_index=np.arange(n), episode_index=np.full(n, i),
-                index=np.arange(first, first+n), task_index=np.full(n, self.tasks.index(task)))
+    cols.update(timestamp=(np.arange(n)/self.fps).astype(np.float32), frame_index=np.arange(n),
+                episode_index=np.full(n, i), index=np.arange(first, first+n),
+                task_index=np.full(n, self.tasks.index(task)))
     self._write_rows(cols)
     self.rows.append(first+n)
-    self.hists.append({k: video_histogram(self._video_path(k, i)) for k in videos} if histograms is None else self._by_camera(histograms, i))
+    if histograms is None: self.hists.append({k: video_histogram(self._video_path(k, i)) for k in videos})
+    else: self.hists.append(self._by_camera(histograms, i))
     self.episodes.append(self._episode_row(i, task, n, first, cols))
     self.video_info = {k: o for k, (_, o) in videos.items()}
 
@@ -348,7 +376,8 @@ def _by_camera(self:LeRobotWriter, frames, i):
     if not isinstance(frames, dict): frames = {self.cameras[0]: frames}
     full = {c if c in self.cameras else f'observation.images.{c}': v for c, v in frames.items()}
     if set(full) != set(self.cameras):
-        raise DatasetError(f'{self.root.name}/ep{i:03d}', f'frames of {self.cameras}', f'{list(full)}', 'Give the frames of every camera, as {name: frames}')
+        raise DatasetError(f'{self.root.name}/ep{i:03d}', f'frames of {self.cameras}', f'{list(full)}',
+                           'Give the frames of every camera, as {name: frames}')
     return {c: full[c] for c in self.cameras}
 
 @patch
@@ -358,9 +387,12 @@ def _write_rows(self:LeRobotWriter, cols):
     if self._data is None:
         path = self.part/_DATA_PATH.format(chunk_index=0, file_index=0)
         path.parent.mkdir(parents=True)
-        self._data, self._kept = pq.ParquetWriter(path, schema, write_page_checksum=True), {k: [] for k in self.features}
-    arrs = [pa.array(cols[k]) if cols[k].ndim == 1 else pa.FixedSizeListArray.from_arrays(pa.array(cols[k].ravel()), cols[k].shape[1]) for k in self.features]
-    self._data.write_table(pa.Table.from_arrays(arrs, schema=schema))
+        self._data = pq.ParquetWriter(path, schema, write_page_checksum=True)
+        self._kept = {k: [] for k in self.features}
+    def array(x):
+        if x.ndim == 1: return pa.array(x)
+        return pa.FixedSizeListArray.from_arrays(pa.array(x.ravel()), x.shape[1])
+    self._data.write_table(pa.Table.from_arrays([array(cols[k]) for k in self.features], schema=schema))
     for k, v in self._kept.items(): v.append(cols[k])
 
 @patch
@@ -370,7 +402,8 @@ def _episode_row(self:LeRobotWriter, i, task, n, first, cols):
            'dataset_from_index': first, 'dataset_to_index': first + n}
     for k in self.cameras: row.update({f'videos/{k}/{o}': v for o, v in dict(
         chunk_index=i//1000, file_index=i%1000, from_timestamp=0., to_timestamp=n/self.fps).items()})
-    stats = {**{k: image_stats(*self.hists[-1][k]) for k in self.cameras}, **{k: column_stats(cols[k]) for k in self.features}}
+    stats = {**{k: image_stats(*self.hists[-1][k]) for k in self.cameras},
+             **{k: column_stats(cols[k]) for k in self.features}}
     row.update({f'stats/{k}/{o}': v for k, s in stats.items() for o, v in s.items()})
     return {**row, 'meta/episodes/chunk_index': 0, 'meta/episodes/file_index': 0}
 
@@ -381,9 +414,11 @@ def _tasks_table(tasks):
     "tasks.parquet as pandas would write it: the task is the index"
     col = lambda name, field, t, nt: dict(name=name, field_name=field, pandas_type=t, numpy_type=nt, metadata=None)
     meta = dict(index_columns=['__index_level_0__'], column_indexes=[col(None, None, 'unicode', 'object')],
-                columns=[col('task_index', 'task_index', 'int64', 'int64'), col(None, '__index_level_0__', 'unicode', 'object')],
+                columns=[col('task_index', 'task_index', 'int64', 'int64'),
+                         col(None, '__index_level_0__', 'unicode', 'object')],
                 attributes={}, creator=dict(library='pyarrow', version='1'), pandas_version='2.0.0')
-    t = pa.table({'task_index': pa.array(range(len(tasks)), pa.int64()), '__index_level_0__': pa.array(tasks, pa.string())})
+    t = pa.table({'task_index': pa.array(range(len(tasks)), pa.int64()),
+                  '__index_level_0__': pa.array(tasks, pa.string())})
     return t.replace_schema_metadata({'pandas': json.dumps(meta)})
 
 @patch
@@ -391,17 +426,22 @@ def _info(self:LeRobotWriter):
     "The content of info.json"
     n, cams = len(self.episodes), {}
     for k, v in self.video_info.items():
-        info = {f'video.{o}': x for o, x in dict(height=v.height, width=v.width, codec=v.codec, pix_fmt=v.pix_fmt, is_depth_map=False, fps=self.fps, channels=3).items()}
-        cams[k] = dict(dtype='video', shape=[*self.size, 3], names=['height', 'width', 'channels'], info={**info, 'has_audio': False})
-    return dict(codebase_version='v3.0', robot_type=self.robot_type, total_episodes=n, total_frames=self.rows[-1], total_tasks=len(self.tasks),
-                chunks_size=1000, data_files_size_in_mb=100, video_files_size_in_mb=200, fps=self.fps, splits=dict(train=f'0:{n}'),
-                data_path=_DATA_PATH, video_path=_VIDEO_PATH, features={**cams, **self.features})
+        info = dict(height=v.height, width=v.width, codec=v.codec, pix_fmt=v.pix_fmt, is_depth_map=False,
+                    fps=self.fps, channels=3)
+        info = {f'video.{o}': x for o, x in info.items()}
+        cams[k] = dict(dtype='video', shape=[*self.size, 3], names=['height', 'width', 'channels'],
+                       info={**info, 'has_audio': False})
+    return dict(codebase_version='v3.0', robot_type=self.robot_type, total_episodes=n, total_frames=self.rows[-1],
+                total_tasks=len(self.tasks), chunks_size=1000, data_files_size_in_mb=100, video_files_size_in_mb=200,
+                fps=self.fps, splits=dict(train=f'0:{n}'), data_path=_DATA_PATH, video_path=_VIDEO_PATH,
+                features={**cams, **self.features})
 
 @patch
 def _stats(self:LeRobotWriter):
     "The content of stats.json: over all episodes"
     joined = {k: [sum(h[k][j] for h in self.hists) for j in range(2)] for k in self.cameras}
-    return {**{k: image_stats(*o) for k, o in joined.items()}, **{k: column_stats(np.concatenate(v)) for k, v in self._kept.items()}}
+    return {**{k: image_stats(*o) for k, o in joined.items()},
+            **{k: column_stats(np.concatenate(v)) for k, v in self._kept.items()}}
 
 # %% ../nbs/03_lerobot.ipynb #b2ae20cc
 @patch
@@ -435,9 +475,13 @@ def __exit__(self:LeRobotWriter, typ, val, tb):
 VERSIONS = ('v2.0', 'v2.1', 'v3.0')
 
 def _read_json(path):
-    if not path.is_file(): raise MissingFileError(path, 'a JSON file', 'nothing', 'Is this the folder of a LeRobot dataset? Copy or download it again')
+    if not path.is_file():
+        raise MissingFileError(path, 'a JSON file', 'nothing',
+                               'Is this the folder of a LeRobot dataset? Copy or download it again')
     try: return json.loads(path.read_text())
-    except ValueError as e: raise DatasetError(path, 'JSON', f'text that is not ({e})', 'The file is damaged: copy or download it again') from e
+    except ValueError as e:
+        raise DatasetError(path, 'JSON', f'text that is not ({e})',
+                           'The file is damaged: copy or download it again') from e
 
 # %% ../nbs/03_lerobot.ipynb #c4e7abeb
 def load_info(
@@ -446,13 +490,15 @@ def load_info(
     "Read and check info.json"
     path = Path(root)/'meta/info.json'
     info = _read_json(path)
-    if not isinstance(info, dict): raise DatasetError(path, 'an object', type(info).__name__, 'The file is damaged: copy or download it again')
+    if not isinstance(info, dict):
+        raise DatasetError(path, 'an object', type(info).__name__, 'The file is damaged: copy or download it again')
     if info.get('codebase_version') not in VERSIONS:
-        raise DatasetError(f'{path}, field codebase_version', f'one of {list(VERSIONS)}', repr(info.get('codebase_version')),
-                           "Convert the dataset with LeRobot's own converter")
+        raise DatasetError(f'{path}, field codebase_version', f'one of {list(VERSIONS)}',
+                           repr(info.get('codebase_version')), "Convert the dataset with LeRobot's own converter")
     for k, typ in dict(fps=(int, float), total_episodes=int, total_frames=int, features=dict, data_path=str).items():
         if not isinstance(info.get(k), typ) or (k == 'fps' and not 0 < info[k] < 1e4):
-            raise DatasetError(f'{path}, field {k}', {'fps': 'frames per second'}.get(k, f'a {getattr(typ, "__name__", typ)}'), repr(info.get(k)), 'Repair info.json')
+            want = 'frames per second' if k == 'fps' else f'a {typ.__name__}'
+            raise DatasetError(f'{path}, field {k}', want, repr(info.get(k)), 'Repair info.json')
     return info
 
 # %% ../nbs/03_lerobot.ipynb #02bd499a
@@ -477,12 +523,14 @@ def dataset_path(
     **fields,   # values for the template: chunk_index, file_index, episode_chunk, episode_index, video_key
 ) -> Path:      # path inside `root`
     "Fill in a path template; refuse one that leaves the dataset's folder"
-    bad = lambda came: DatasetError(f'{root}/meta/info.json', f'a path template with fields {sorted(_PATH_FIELDS)} that stays inside the dataset', came,
-                                    'Do not trust this dataset before you know why')
+    want = f'a path template with fields {sorted(_PATH_FIELDS)} that stays inside the dataset'
+    fix = 'Do not trust this dataset before you know why'
+    bad = lambda came: DatasetError(f'{root}/meta/info.json', want, came, fix)
     try: parts = list(string.Formatter().parse(template))
     except ValueError as e: raise bad(repr(template)) from e
     for _, name, spec, conv in parts:
-        if name is not None and (name not in fields or conv or not re.fullmatch(r'(0?\d)?d?', spec)): raise bad(repr(template))
+        if name is not None and (name not in fields or conv or not re.fullmatch(r'(0?\d)?d?', spec)):
+            raise bad(repr(template))
     rel = os.path.normpath(template.format(**fields))
     if os.path.isabs(rel) or rel.split(os.sep)[0] == '..': raise bad(repr(rel))
     return Path(root)/rel
@@ -502,37 +550,47 @@ class Episode:
 def _read_parquet(path, columns, optional=()):
     "Columns of a parquet file, and those of `optional` that it has; damage and missing columns are named"
     path = Path(path)
-    if not path.is_file(): raise MissingFileError(path, 'a parquet file', 'nothing', 'Copy or download the dataset again, or leave its episodes out with episodes=[...]')
+    if not path.is_file():
+        raise MissingFileError(path, 'a parquet file', 'nothing',
+                               'Copy or download the dataset again, or leave its episodes out with episodes=[...]')
     try:
         f = pq.ParquetFile(path, page_checksum_verification=True)
         have = f.schema_arrow.names
         missing = [k for k in columns if k not in have]
-        if missing: raise DatasetError(path, f'the columns {missing}', f'only {have}', 'The file does not fit meta/info.json: copy or download it again')
+        if missing:
+            raise DatasetError(path, f'the columns {missing}', f'only {have}',
+                               'The file does not fit meta/info.json: copy or download it again')
         return f.read(columns=[*columns, *(k for k in optional if k in have and k not in columns)])
     except (pa.ArrowException, OSError, EOFError) as e:
-        raise DatasetError(path, 'a parquet file that opens', f'{path.stat().st_size} bytes that do not ({e})', 'The file is damaged or was cut short: copy or download it again') from e
+        raise DatasetError(path, 'a parquet file that opens', f'{path.stat().st_size} bytes that do not ({e})',
+                           'The file is damaged or was cut short: copy or download it again') from e
 
 def _standard(root, info, key, path, **fields):
     "`path`, or where the format's own layout has the file when `path` is not there"
     if path.exists() or info['codebase_version'] == 'v3.0': return path
     chunk = f"chunk-{fields['episode_index']//info.get('chunks_size', 1000):03d}"
     name = f"episode_{fields['episode_index']:06d}"
-    alt = root/(f'data/{chunk}/{name}.parquet' if key == 'data_path' else f"videos/{chunk}/{fields['video_key']}/{name}.mp4")
+    if key == 'data_path': alt = root/f'data/{chunk}/{name}.parquet'
+    else: alt = root/f"videos/{chunk}/{fields['video_key']}/{name}.mp4"
     return alt if alt.exists() else path
 
 # %% ../nbs/03_lerobot.ipynb #613a0a14
 def _episodes_v2(root, info, camera):
     "Episodes of a v2.0 or v2.1 dataset from episodes.jsonl"
     path = root/'meta/episodes.jsonl'
-    if not path.is_file(): raise MissingFileError(path, 'a list of episodes', 'nothing', 'Copy or download the dataset again')
+    if not path.is_file():
+        raise MissingFileError(path, 'a list of episodes', 'nothing', 'Copy or download the dataset again')
     res = []
     for i, line in enumerate(path.read_text().splitlines(), 1):
         if not line.strip(): continue
         try: o = json.loads(line); ep, n = int(o['episode_index']), int(o['length'])
         except (ValueError, KeyError, TypeError) as e:
-            raise DatasetError(f'{path}, line {i}', 'a JSON object with episode_index and length', repr(line[:60]), 'Repair the line or copy the file again') from e
-        kw = dict(episode_chunk=ep//info.get('chunks_size', 1000), episode_index=ep, video_key=camera, chunk_index=ep//info.get('chunks_size', 1000), file_index=ep)
-        data, video = [_standard(root, info, k, dataset_path(root, info[k], **kw), **kw) for k in ('data_path', 'video_path')]
+            raise DatasetError(f'{path}, line {i}', 'a JSON object with episode_index and length', repr(line[:60]),
+                               'Repair the line or copy the file again') from e
+        kw = dict(episode_chunk=ep//info.get('chunks_size', 1000), episode_index=ep, video_key=camera,
+                  chunk_index=ep//info.get('chunks_size', 1000), file_index=ep)
+        data, video = [_standard(root, info, k, dataset_path(root, info[k], **kw), **kw)
+                       for k in ('data_path', 'video_path')]
         res.append(Episode(ep, n, data, video, 0., tuple(o.get('tasks') or ())))
     return res
 
@@ -540,17 +598,24 @@ def _episodes_v2(root, info, camera):
 def _episodes_v3(root, info, camera):
     "Episodes of a v3.0 dataset from meta/episodes"
     files = sorted((root/'meta/episodes').glob('*/*.parquet'))
-    if not files: raise MissingFileError(root/'meta/episodes', 'parquet files', 'none', 'Copy or download the dataset again')
+    if not files:
+        raise MissingFileError(root/'meta/episodes', 'parquet files', 'none', 'Copy or download the dataset again')
     v, res = f'videos/{camera}/', []
-    need = ['episode_index', 'length', 'data/chunk_index', 'data/file_index', *(v+o for o in ('chunk_index', 'file_index', 'from_timestamp'))]
+    need = ['episode_index', 'length', 'data/chunk_index', 'data/file_index',
+            *(v+o for o in ('chunk_index', 'file_index', 'from_timestamp'))]
     for f in files:
         for i, o in enumerate(_read_parquet(f, need, ['tasks', 'dataset_from_index', 'dataset_to_index']).to_pylist()):
-            if any(o[k] is None or o[k] != o[k] for k in need): raise DatasetError(f'{f}, row {i}', f'numbers in {need}', f'{o}', 'Repair the file or copy it again')
+            if any(o[k] is None or o[k] != o[k] for k in need):
+                raise DatasetError(f'{f}, row {i}', f'numbers in {need}', f'{o}', 'Repair the file or copy it again')
             n = o.get('dataset_to_index', o['length']) - o.get('dataset_from_index', 0)
-            if n != o['length']: raise DatasetError(f'{f}, row {i}, field length', f'{n}, as dataset_to_index - dataset_from_index', o['length'], 'Repair the file or copy it again')
-            paths = [dataset_path(root, info[f'{p}_path'], chunk_index=o[f'{k}chunk_index'], file_index=o[f'{k}file_index'], video_key=camera)
+            if n != o['length']:
+                raise DatasetError(f'{f}, row {i}, field length', f'{n}, as dataset_to_index - dataset_from_index',
+                                   o['length'], 'Repair the file or copy it again')
+            paths = [dataset_path(root, info[f'{p}_path'], chunk_index=o[f'{k}chunk_index'],
+                                  file_index=o[f'{k}file_index'], video_key=camera)
                      for p, k in (('data', 'data/'), ('video', v))]
-            res.append(Episode(o['episode_index'], o['length'], *paths, o[v+'from_timestamp'], tuple(o.get('tasks') or ())))
+            tasks = tuple(o.get('tasks') or ())
+            res.append(Episode(o['episode_index'], o['length'], *paths, o[v+'from_timestamp'], tasks))
     return res
 
 # %% ../nbs/03_lerobot.ipynb #8e964912
@@ -565,9 +630,12 @@ def load_episodes(
     eps = sorted(eps, key=lambda o: o.index)
     fix = 'Parts of the dataset are missing or info.json is from another version of it: copy or download it again'
     if [o.index for o in eps] != list(range(info['total_episodes'])):
-        raise DatasetError(f'{root}/meta/info.json, field total_episodes', f"episodes 0 to {info['total_episodes']-1}", f'{[o.index for o in eps][:20]}', fix)
+        raise DatasetError(f'{root}/meta/info.json, field total_episodes', f"episodes 0 to {info['total_episodes']-1}",
+                           f'{[o.index for o in eps][:20]}', fix)
     n = sum(o.length for o in eps)
-    if n != info['total_frames']: raise DatasetError(f'{root}/meta/info.json, field total_frames', f'{n}, the sum of the episode lengths', info['total_frames'], fix)
+    if n != info['total_frames']:
+        raise DatasetError(f'{root}/meta/info.json, field total_frames', f'{n}, the sum of the episode lengths',
+                           info['total_frames'], fix)
     return eps
 
 # %% ../nbs/03_lerobot.ipynb #00b57061
@@ -580,7 +648,8 @@ def find_camera(
     hits = [c for c in cams if camera in (None, c, c.split('.')[-1])]
     if len(hits) == 1: return hits[0]
     kinds = {k: f.get('dtype') for k, f in info['features'].items() if f.get('dtype') in ('image', 'video')}
-    raise DatasetError('camera', f'one of the cameras {cams}', f'{camera!r}', f'Name one with camera=...; pictures of dtype image are not read (the dataset has {kinds})')
+    raise DatasetError('camera', f'one of the cameras {cams}', f'{camera!r}',
+                       f'Name one with camera=...; pictures of dtype image are not read (the dataset has {kinds})')
 
 # %% ../nbs/03_lerobot.ipynb #a915c793
 @dataclass(frozen=True)
@@ -600,7 +669,8 @@ def parse_source(
     m = re.fullmatch(r'\s*(-?)\s*([^\[\]*\s-][^\[\]*]*?)\s*(?:\[([^\]]+)\])?\s*(?:\*\s*([-+.\deE]+))?\s*', str(text))
     try: scale = float(m[4] or 1) * (-1 if m[1] else 1)
     except (TypeError, ValueError):
-        raise DatasetError('telemetry map', "'column', 'column[element]', '-column * scale' or a number", repr(text), 'Correct the entry') from None
+        raise DatasetError('telemetry map', "'column', 'column[element]', '-column * scale' or a number", repr(text),
+                           'Correct the entry') from None
     element = int(m[3]) if m[3] and m[3].isdigit() else m[3]
     try: return Source(None, None, float(str(text)))
     except ValueError: return Source(m[2], element, scale)
@@ -608,7 +678,8 @@ def parse_source(
 # %% ../nbs/03_lerobot.ipynb #62f9e1da
 _G, _DEG = 9.80665, round(math.pi/180, 9)
 _MINI = dict(ax=f'-accelerometer_z * {_G}', ay=f'accelerometer_y * {_G}', az=f'accelerometer_x * {_G}',
-             gx=f'-gyroscope_z * {_DEG}', gy=f'gyroscope_y * {_DEG}', gz=f'gyroscope_x * {_DEG}', w=f'gyroscope_x * {_DEG}')
+             gx=f'-gyroscope_z * {_DEG}', gy=f'gyroscope_y * {_DEG}', gz=f'gyroscope_x * {_DEG}',
+             w=f'gyroscope_x * {_DEG}')
 
 # %% ../nbs/03_lerobot.ipynb #d47fc08b
 TELEMETRY_PRESETS = dict(
@@ -623,12 +694,15 @@ def telemetry_map(
     "A telemetry map in full; a channel that nobody mentioned is an error"
     names, spec = [c.name for c in CHANNELS], {'preset': spec} if isinstance(spec, str) else dict(spec)
     preset = spec.pop('preset', None)
-    if preset not in (None, *TELEMETRY_PRESETS): raise DatasetError('telemetry map', f'a preset of {list(TELEMETRY_PRESETS)}', repr(preset), 'Correct the name')
+    if preset not in (None, *TELEMETRY_PRESETS):
+        raise DatasetError('telemetry map', f'a preset of {list(TELEMETRY_PRESETS)}', repr(preset), 'Correct the name')
     spec = {**TELEMETRY_PRESETS.get(preset, {}), **spec}
     if set(spec) != set(names):
         missing, more = [n for n in names if n not in spec], [n for n in spec if n not in names]
-        raise DatasetError('telemetry map', f'a source for each of {names}', f'nothing for {missing}' + (f' and unknown {more}' if more else ''),
-                           "Name a column, or write 0 for a sensor that the rover does not have, e.g. {'preset': 'frodobots', 'v': 0}")
+        came = f'nothing for {missing}' + (f' and unknown {more}' if more else '')
+        raise DatasetError('telemetry map', f'a source for each of {names}', came,
+                           'Name a column, or write 0 for a sensor that the rover does not have, '
+                           "e.g. {'preset': 'frodobots', 'v': 0}")
     return {n: parse_source(spec[n]) for n in names}
 
 # %% ../nbs/03_lerobot.ipynb #86468bc1
@@ -643,14 +717,16 @@ def find_source(
     if col not in features and el is None:  # an element of some vector column, by name
         col, el = next(((k, src.column) for k, ns in named.items() if src.column in ns), (None, None))
     if col not in features:
-        raise DatasetError(where, f'a column or element {src.column!r}', 'none of that name',
-                           f"The dataset has {({k: ns or None for k, ns in named.items() if features[k].get('dtype') not in ('video', 'image')})}")
+        has = {k: ns or None for k, ns in named.items() if features[k].get('dtype') not in ('video', 'image')}
+        raise DatasetError(where, f'a column or element {src.column!r}', 'none of that name', f'The dataset has {has}')
     n = int(np.prod(features[col].get('shape') or [1]))
-    if len(named[col]) not in (0, n) and n > 1: raise DatasetError(f'{where}, column {col}', f'{n} names, as its shape says', named[col], 'Repair info.json')
+    if len(named[col]) not in (0, n) and n > 1:
+        raise DatasetError(f'{where}, column {col}', f'{n} names, as its shape says', named[col], 'Repair info.json')
     if el is None and n == 1: return col, 0
     if isinstance(el, str) and el in named[col]: return col, named[col].index(el)
     if isinstance(el, int) and el < n: return col, el
-    raise DatasetError(where, f'an element of {col!r} by name or number', repr(el), f'It has {n} elements, named {named[col] or None}')
+    raise DatasetError(where, f'an element of {col!r} by name or number', repr(el),
+                       f'It has {n} elements, named {named[col] or None}')
 
 # %% ../nbs/03_lerobot.ipynb #3fbe2038
 @dataclass(frozen=True)
@@ -666,8 +742,10 @@ class ActionRule:
         w,                # commanded yaw rate, [n]
     ) -> np.ndarray:      # action_id, int64 [n]
         "The first rule that holds: reverse, turn, stop, slow, continue"
-        rules = [(v < -self.stop, 'reverse'), (w > self.turn, 'turn_left'), (w < -self.turn, 'turn_right'), (np.abs(v) <= self.stop, 'stop'), (v < self.slow, 'slow')]
-        return np.select([c for c, _ in rules], [ACTIONS.index(a) for _, a in rules], ACTIONS.index('continue')).astype(np.int64)
+        rules = [(v < -self.stop, 'reverse'), (w > self.turn, 'turn_left'), (w < -self.turn, 'turn_right'),
+                 (np.abs(v) <= self.stop, 'stop'), (v < self.slow, 'slow')]
+        return np.select([c for c, _ in rules], [ACTIONS.index(a) for _, a in rules],
+                         ACTIONS.index('continue')).astype(np.int64)
 
 # %% ../nbs/03_lerobot.ipynb #5755a687
 def _to_numpy(col, where):
@@ -676,7 +754,8 @@ def _to_numpy(col, where):
     if not (pa.types.is_list(col.type) or pa.types.is_large_list(col.type) or pa.types.is_fixed_size_list(col.type)):
         return col.to_numpy(zero_copy_only=False)
     x = col.flatten().to_numpy(zero_copy_only=False)
-    if len(col) and (len(x) % len(col) or col.null_count): raise DatasetError(where, 'vectors of one length', 'vectors of several lengths', 'Repair the column')
+    if len(col) and (len(x) % len(col) or col.null_count):
+        raise DatasetError(where, 'vectors of one length', 'vectors of several lengths', 'Repair the column')
     return x.reshape(len(col), -1) if len(col) else x
 
 # %% ../nbs/03_lerobot.ipynb #4e6cd8c4
@@ -694,10 +773,13 @@ def episode_rows(
             cols = {k: _to_numpy(t[k], f'{ep.data}, column {k}') for k in t.column_names}
             kept = ep.data, cols, cols.pop('episode_index').ravel()
             more = sorted({o for o in kept[2].tolist() if total and not 0 <= o < total})
-            if more: raise DatasetError(ep.data, f'rows of episodes 0 to {total-1}', f'rows of {more[:5]}', 'meta/ and data/ are from two versions of the dataset: copy or download it again')
+            if more:
+                raise DatasetError(ep.data, f'rows of episodes 0 to {total-1}', f'rows of {more[:5]}',
+                                   'meta/ and data/ are from two versions of the dataset: copy or download it again')
         r = np.flatnonzero(kept[2] == ep.index)
         if len(r) != ep.length:
-            raise DatasetError(f'{ep.data}, episode {ep.index}', f'{ep.length} rows, as meta/ says', f'{len(r)}', 'Rows are missing or doubled: copy or download the file again')
+            raise DatasetError(f'{ep.data}, episode {ep.index}', f'{ep.length} rows, as meta/ says', f'{len(r)}',
+                               'Rows are missing or doubled: copy or download the file again')
         yield ep, {k: v[r] for k, v in kept[1].items()}
 
 # %% ../nbs/03_lerobot.ipynb #313186fe
@@ -714,7 +796,8 @@ def _check_times(t, where):
     t = _finite(t, f'{where}, field timestamp', 'Repair the timestamps or leave the episode out with episodes=[...]')
     if (np.diff(t) <= 0).any():
         i = int(np.flatnonzero(np.diff(t) <= 0)[0]) + 1
-        raise DatasetError(f'{where}, row {i}, field timestamp', f'a time after {t[i-1]:g} s', f'{t[i]:g} s', 'Sort the rows or leave the episode out with episodes=[...]')
+        raise DatasetError(f'{where}, row {i}, field timestamp', f'a time after {t[i-1]:g} s', f'{t[i]:g} s',
+                           'Sort the rows or leave the episode out with episodes=[...]')
     return t
 
 # %% ../nbs/03_lerobot.ipynb #9d8f1b63
@@ -735,8 +818,11 @@ def label_values(
     ids = raw if raw.dtype.kind in 'iuf' else np.array([_class_number(o, classes) for o in raw.tolist()], dtype=float)
     ids = np.where(np.isnan(ids), IGNORE_INDEX, ids)
     bad = np.flatnonzero((ids != IGNORE_INDEX) & ~np.isin(ids, range(len(classes))))
-    if len(bad): raise DatasetError(f'{where}, row {bad[0]}', f'0 to {len(classes)-1}, one of {list(classes)}, or {IGNORE_INDEX} for no label',
-                                    repr(raw[bad[0]].item() if hasattr(raw[bad[0]], 'item') else raw[bad[0]]), 'Correct the label')
+    if len(bad):
+        came = raw[bad[0]]
+        raise DatasetError(f'{where}, row {bad[0]}',
+                           f'0 to {len(classes)-1}, one of {list(classes)}, or {IGNORE_INDEX} for no label',
+                           repr(came.item() if hasattr(came, 'item') else came), 'Correct the label')
     return ids.astype(np.int64)
 
 # %% ../nbs/03_lerobot.ipynb #141fdec0
@@ -758,7 +844,8 @@ def _channels(cols, places, where):
     n = len(next(iter(cols.values())))
     def one(name, col, pos, scale):
         if col is None: return np.full(n, scale)
-        return scale * _finite(_pick(cols[col], pos), f'{where}, field {col} (channel {name})', f"Repair the column, or write 0 for {name} in the telemetry map")
+        return scale * _finite(_pick(cols[col], pos), f'{where}, field {col} (channel {name})',
+                               f"Repair the column, or write 0 for {name} in the telemetry map")
     return np.stack([one(name, *o) for name, o in places.items()], axis=1).astype(np.float32)
 
 # %% ../nbs/03_lerobot.ipynb #6ba685ad
@@ -781,7 +868,8 @@ def window_rows(
     good = np.abs(t[near] - want) <= tol
     if ok is not None: good &= ok[near]
     full = good.all(1)
-    bad = [(int(near[i, -1]), float(want[i, j]), int(near[i, j])) for i in np.flatnonzero(~full) for j in np.flatnonzero(~good[i])[:1]]
+    bad = [(int(near[i, -1]), float(want[i, j]), int(near[i, j]))
+           for i in np.flatnonzero(~full) for j in np.flatnonzero(~good[i])[:1]]
     return near[full], bad
 
 # %% ../nbs/03_lerobot.ipynb #1365a718
@@ -803,13 +891,15 @@ class DriveDataset(FrameDataset):
         spacing_s=None, stride_s=None, tolerance_s=None, on_drop='error',  # as in `LeRobotDataset`
         ok=None,       # bool [n_frames]: rows that have a picture; None is all
     ):
-        if on_drop not in ('error', 'skip'): raise DatasetError('on_drop', "'error' or 'skip'", repr(on_drop), 'Choose one')
+        if on_drop not in ('error', 'skip'):
+            raise DatasetError('on_drop', "'error' or 'skip'", repr(on_drop), 'Choose one')
         if F < 1: raise DatasetError('F', 'at least 1 frame', F, 'Choose how many frames a window has')
         self.name, self.fps, self.drives = name, fps, drives
         self.spacing_s = 1/fps if spacing_s is None else spacing_s
         self.tolerance_s = .5/fps if tolerance_s is None else tolerance_s
         if F > 1 and self.spacing_s < .999/fps:
-            raise DatasetError('spacing_s', f'at least {1/fps:g} s, the time between frames at {fps:g} fps', self.spacing_s, 'Choose a longer spacing')
+            raise DatasetError('spacing_s', f'at least {1/fps:g} s, the time between frames at {fps:g} fps',
+                               self.spacing_s, 'Choose a longer spacing')
         self._starts = np.cumsum([0] + [len(d.t) for d in drives])  # first row of each episode
         rows = self._cut(F, stride_s, on_drop, ok)
         super().__init__(int(self._starts[-1]), rows, source_files=source_files, **self._columns_at(rows[:, -1]))
@@ -826,13 +916,15 @@ def _cut(self:DriveDataset, F, stride_s, on_drop, ok):
     for i, d in enumerate(self.drives):
         a, b = self._starts[i:i+2]
         r, bad = window_rows(d.t, F, self.spacing_s, stride_s, self.tolerance_s, None if ok is None else ok[a:b])
-        if bad and on_drop == 'error': raise self._drop_error(d, *bad[0], len(bad), ok is not None and not ok[a+bad[0][2]])
+        if bad and on_drop == 'error':
+            raise self._drop_error(d, *bad[0], len(bad), ok is not None and not ok[a+bad[0][2]])
         self.drops += [(d.name, *o) for o in bad]
         rows.append(r + a)
     if self.drops: _log.warning('%s: %d windows left out because a frame is missing', self.name, len(self.drops))
     rows = np.concatenate(rows).reshape(-1, F)
     if not len(rows):
-        raise DatasetError(self.name, f'an episode of at least {self.spacing_s*(F-1):g} s, for {F} frames', f'{[round(float(d.t[-1]-d.t[0]), 3) for d in self.drives][:10]} s',
+        came = [round(float(d.t[-1]-d.t[0]), 3) for d in self.drives][:10]
+        raise DatasetError(self.name, f'an episode of at least {self.spacing_s*(F-1):g} s, for {F} frames', f'{came} s',
                            'Choose fewer frames or a shorter spacing')
     return rows
 
@@ -840,8 +932,10 @@ def _cut(self:DriveDataset, F, stride_s, on_drop, ok):
 def _drop_error(self:DriveDataset, d, end, want, near, n, no_picture):
     t = d.t
     came = f'{t[near]:g} s as the nearest (row {near})' + (', which has no picture' if no_picture else '')
-    return DatasetError(f'{self.name}/{d.name}, window that ends at row {end} ({t[end]:g} s)', f'a frame at {want:g} s, to within {self.tolerance_s:g} s', came,
-                        f"{n} windows of this episode miss a frame: pass on_drop='skip' to leave such windows out, or a larger tolerance_s")
+    return DatasetError(f'{self.name}/{d.name}, window that ends at row {end} ({t[end]:g} s)',
+                        f'a frame at {want:g} s, to within {self.tolerance_s:g} s', came,
+                        f"{n} windows of this episode miss a frame: pass on_drop='skip' to leave such windows out, "
+                        'or a larger tolerance_s')
 
 # %% ../nbs/03_lerobot.ipynb #d6ee4fdf
 @patch
@@ -850,7 +944,8 @@ def _columns_at(self:DriveDataset, last):
     ep = np.searchsorted(self._starts, last, side='right') - 1
     cat = lambda f: np.concatenate([f(d) for d in self.drives])[last]
     ids = [f'{self.name}/{self.drives[e].name}/f{f:05d}' for e, f in zip(ep, cat(lambda d: d.frames))]
-    return dict(telemetry=cat(lambda d: d.telemetry), labels={h.label_key: cat(lambda d: d.labels[h.label_key]) for h in HEADS.values()},
+    return dict(telemetry=cat(lambda d: d.telemetry),
+                labels={h.label_key: cat(lambda d: d.labels[h.label_key]) for h in HEADS.values()},
                 weight=None if any(d.weight is None for d in self.drives) else cat(lambda d: d.weight),
                 sample_ids=ids, episodes=np.array([d.index for d in self.drives], dtype=np.int64)[ep])
 
@@ -874,11 +969,14 @@ def _by_count(eps, info, fps):
     "First frame of each episode in a file whose counts agree"
     starts = np.cumsum([0] + [e.length for e in eps])
     if info.n_frames != starts[-1]:
-        raise DatasetError(eps[0].video, f'{starts[-1]} frames, the rows of episodes {[e.index for e in eps]}', info.n_frames,
-                           "The video lost frames or is from another version: copy or download it again, or pass on_drop='skip' to match frames to rows by time")
+        raise DatasetError(eps[0].video, f'{starts[-1]} frames, the rows of episodes {[e.index for e in eps]}',
+                           info.n_frames,
+                           'The video lost frames or is from another version: copy or download it again, '
+                           "or pass on_drop='skip' to match frames to rows by time")
     for e, k in zip(eps, starts):
         if abs(e.start_s - k/fps) > .5/fps + 1e-3:
-            raise DatasetError(f'{e.video}, episode {e.index}, field from_timestamp', f'{k/fps:g} s', f'{e.start_s:g} s', 'Repair meta/episodes')
+            raise DatasetError(f'{e.video}, episode {e.index}, field from_timestamp', f'{k/fps:g} s',
+                               f'{e.start_s:g} s', 'Repair meta/episodes')
     return starts
 
 def _by_time(ep, drive, times, tol):
@@ -893,24 +991,31 @@ def _download(repo_id, patterns, revision=None):
     from huggingface_hub import snapshot_download
     try: return Path(snapshot_download(repo_id, repo_type='dataset', revision=revision, allow_patterns=patterns))
     except Exception as e:
-        raise MissingFileError(repo_id, 'a folder on this machine or a dataset that the Hub gives', f'{type(e).__name__}: {str(e).splitlines()[0][:200]}',
-                               'Check the path; without a network, download the dataset elsewhere and give its folder') from e
+        came = f'{type(e).__name__}: {str(e).splitlines()[0][:200]}'
+        raise MissingFileError(repo_id, 'a folder on this machine or a dataset that the Hub gives', came,
+                               'Check the path; without a network, download the dataset elsewhere '
+                               'and give its folder') from e
 
 def _root(path, revision=None, patterns=('meta/*',)):
     if Path(path).is_dir(): return Path(path)
     if re.fullmatch(r'[\w.-]+/[\w.-]+', str(path)): return _download(str(path), list(patterns), revision)
-    raise MissingFileError(path, 'the folder of a LeRobot dataset, or owner/name on the Hub', 'neither', 'Check the path')
+    raise MissingFileError(path, 'the folder of a LeRobot dataset, or owner/name on the Hub', 'neither',
+                           'Check the path')
 
 # %% ../nbs/03_lerobot.ipynb #f27a45ef
 def _episode_list(which, n, where):
     "Episode numbers from None, a list, or a range such as '0:12'"
     if which is None: return list(range(n))
-    if isinstance(which, str) and re.fullmatch(r'\d*:\d*', which): which = range(n)[slice(*[int(o) if o else None for o in which.split(':')])]
+    if isinstance(which, str) and re.fullmatch(r'\d*:\d*', which):
+        which = range(n)[slice(*[int(o) if o else None for o in which.split(':')])]
     res = sorted({int(o) for o in which})
-    if not res or res[0] < 0 or res[-1] >= n: raise DatasetError(where, f'episodes from 0 to {n-1}', f'{which}', 'Correct episodes=...')
+    if not res or res[0] < 0 or res[-1] >= n:
+        raise DatasetError(where, f'episodes from 0 to {n-1}', f'{which}', 'Correct episodes=...')
     return res
 
-def _hw(size): return None if size is None else (int(size),)*2 if isinstance(size, (int, float)) else tuple(int(o) for o in size)
+def _hw(size):
+    if size is None: return None
+    return (int(size),)*2 if isinstance(size, (int, float)) else tuple(int(o) for o in size)
 
 # %% ../nbs/03_lerobot.ipynb #a6006be4
 class LeRobotDataset(DriveDataset):
@@ -945,15 +1050,20 @@ class LeRobotDataset(DriveDataset):
 @patch
 def _read(self:LeRobotDataset, eps, telemetry, labels, rule, total):
     "The rows of the episodes as drives"
-    feats, heads = self.info['features'], labels or {n: h.label_key for n, h in HEADS.items() if h.label_key in self.info['features']}
+    feats = self.info['features']
+    heads = labels or {n: h.label_key for n, h in HEADS.items() if h.label_key in feats}
     for k in heads.values():
-        if k is not None and k not in feats: raise DatasetError(f'{self.root}, labels', f'a column {k!r}', 'none of that name', f'The dataset has {list(feats)}')
+        if k is not None and k not in feats:
+            raise DatasetError(f'{self.root}, labels', f'a column {k!r}', 'none of that name',
+                               f'The dataset has {list(feats)}')
     rule = ActionRule(**rule) if isinstance(rule, dict) else rule
     cmd = {k: parse_source(getattr(rule, k)) for k in ('linear', 'angular')} if rule else {}
     srcs = {**telemetry_map(telemetry), **cmd}
-    places = {k: (*((None, 0) if s.column is None else find_source(s, feats, f'{self.root}, {k}')), s.scale) for k, s in srcs.items()}
+    place = lambda k, s: (None, 0) if s.column is None else find_source(s, feats, f'{self.root}, {k}')
+    places = {k: (*place(k, s), s.scale) for k, s in srcs.items()}
     cols = {'timestamp', *(p[0] for p in places.values() if p[0]), *(k for k in heads.values() if k)}
-    return [self._drive(ep, c, places, heads, rule) for ep, c in episode_rows(eps, sorted(cols), ['frame_index', WEIGHT], total)]
+    return [self._drive(ep, c, places, heads, rule)
+            for ep, c in episode_rows(eps, sorted(cols), ['frame_index', WEIGHT], total)]
 
 @patch
 def _drive(self:LeRobotDataset, ep, cols, places, heads, rule):
@@ -961,32 +1071,40 @@ def _drive(self:LeRobotDataset, ep, cols, places, heads, rule):
     where, n = f'{ep.data}, episode {ep.index}', ep.length
     for k, v in cols.items():
         want, came = int(np.prod(self.info['features'].get(k, {}).get('shape') or [1])), int(np.prod(v.shape[1:]))
-        if want != came: raise DatasetError(f'{where}, field {k}', f'{want} numbers per row, as info.json says', came, 'info.json is from another version of the dataset: copy or download it again')
+        if want != came:
+            raise DatasetError(f'{where}, field {k}', f'{want} numbers per row, as info.json says', came,
+                               'info.json is from another version of the dataset: copy or download it again')
     x = _channels(cols, places, where)
-    ids = {h.label_key: label_values(cols[heads[k]], k, f'{where}, field {heads[k]}') if heads.get(k) else np.full(n, IGNORE_INDEX) for k, h in HEADS.items()}
+    ids = {h.label_key: np.full(n, IGNORE_INDEX) for h in HEADS.values()}
+    for k, h in HEADS.items():
+        if heads.get(k): ids[h.label_key] = label_values(cols[heads[k]], k, f'{where}, field {heads[k]}')
     if rule:
         key = HEADS['action'].label_key
         ids[key] = np.where(ids[key] == IGNORE_INDEX, rule(x[:, 8], x[:, 9]), ids[key])
-    w = cols.get(WEIGHT)
-    return _Drive(ep.index, f'ep{ep.index:03d}', _check_times(cols['timestamp'].ravel(), where), x[:, :8].copy(), ids,
-                  None if w is None else _finite(w.ravel(), f'{where}, field {WEIGHT}', 'Repair the weights').astype(np.float32),
-                  np.arange(n) if cols.get('frame_index') is None else cols['frame_index'].ravel().astype(np.int64))
+    t, w, at = _check_times(cols['timestamp'].ravel(), where), cols.get(WEIGHT), cols.get('frame_index')
+    if w is not None: w = _finite(w.ravel(), f'{where}, field {WEIGHT}', 'Repair the weights').astype(np.float32)
+    at = np.arange(n) if at is None else at.ravel().astype(np.int64)
+    return _Drive(ep.index, f'ep{ep.index:03d}', t, x[:, :8].copy(), ids, w, at)
 
 # %% ../nbs/03_lerobot.ipynb #8c60a728
 @patch
 def _place(self:LeRobotDataset, every, eps, drives, tol, on_drop):
     "Which frame of which video belongs to each row; returns the rows that have one, or None for all"
     self.videos = list(dict.fromkeys(e.video for e in eps))
-    shared = {v: sorted((e for e in every if e.video == v), key=lambda e: e.start_s) for v in self.videos} if self.info['codebase_version'] == 'v3.0' else {e.video: [e] for e in eps}
+    if self.info['codebase_version'] == 'v3.0':
+        shared = {v: sorted((e for e in every if e.video == v), key=lambda e: e.start_s) for v in self.videos}
+    else: shared = {e.video: [e] for e in eps}
     first, times, size = {}, {}, self.image_size
     for v, es in shared.items():
         info = probe_video(v)
         size = size or (info.height, info.width)
         if not self.image_size and size != (info.height, info.width):
-            raise DatasetError(v, f'frames of {size} as in {self.videos[0].name}', f'{(info.height, info.width)}', 'Pass image_size=(H, W) to bring all frames to one size')
+            raise DatasetError(v, f'frames of {size} as in {self.videos[0].name}', f'{(info.height, info.width)}',
+                               'Pass image_size=(H, W) to bring all frames to one size')
         if on_drop == 'skip' and info.n_frames != sum(e.length for e in es): times[v] = VideoReader(v).times
         else: first.update(zip((e.index for e in es), _by_count(es, info, self.info['fps'])))
-    at = [_by_time(e, d, times[e.video], tol) if e.video in times else (first[e.index] + np.arange(e.length), np.ones(e.length, bool)) for e, d in zip(eps, drives)]
+    by_count = lambda e: (first[e.index] + np.arange(e.length), np.ones(e.length, bool))
+    at = [_by_time(e, d, times[e.video], tol) if e.video in times else by_count(e) for e, d in zip(eps, drives)]
     self._file = np.concatenate([np.full(e.length, self.videos.index(e.video)) for e in eps])
     self._pos = np.concatenate([k for k, _ in at])
     names = [os.path.relpath(v, self.root) for v in self.videos]
@@ -1020,12 +1138,15 @@ _PICTURES = ('.jpg', '.jpeg', '.png')
 
 def _read_csv(path):
     "A CSV as {column: list of texts}; ragged rows are an error with their line"
-    if not path.is_file(): raise MissingFileError(path, 'a CSV with one line per picture', 'nothing', 'Write it, or move the folder away')
+    if not path.is_file():
+        raise MissingFileError(path, 'a CSV with one line per picture', 'nothing', 'Write it, or move the folder away')
     try: rows = list(csv.reader(io.StringIO(path.read_text(encoding='utf-8-sig'))))
-    except (UnicodeDecodeError, csv.Error) as e: raise DatasetError(path, 'CSV text in UTF-8', str(e), 'Save it as CSV again') from e
+    except (UnicodeDecodeError, csv.Error) as e:
+        raise DatasetError(path, 'CSV text in UTF-8', str(e), 'Save it as CSV again') from e
     head, rows = [o.strip() for o in rows[0]] if rows else [], [(i, r) for i, r in enumerate(rows[1:], 2) if r]
     for i, r in rows:
-        if len(r) != len(head): raise DatasetError(f'{path}, line {i}', f'{len(head)} fields', f'{len(r)}', 'Correct the line')
+        if len(r) != len(head):
+            raise DatasetError(f'{path}, line {i}', f'{len(head)} fields', f'{len(r)}', 'Correct the line')
     if not rows: raise DatasetError(path, 'a header and at least one line', 'none', 'Write one line per picture')
     return {k: [r[j].strip() for _, r in rows] for j, k in enumerate(head)}
 
@@ -1033,7 +1154,8 @@ def _floats(texts, where, field):
     "Numbers from texts; what is none is an error with its row"
     def one(i, o):
         try: return float(o)
-        except ValueError: raise DatasetError(f'{where}, field {field}, row {i}', 'a number', repr(o), 'Correct the field') from None
+        except ValueError:
+            raise DatasetError(f'{where}, field {field}, row {i}', 'a number', repr(o), 'Correct the field') from None
     return np.array([one(i, o) for i, o in enumerate(texts)])
 
 # %% ../nbs/03_lerobot.ipynb #5481fe87
@@ -1041,17 +1163,23 @@ def _pictures(folder, cols, n):
     "The picture of each line, inside the folder"
     if 'frame' not in cols:
         files = sorted(o for o in folder.iterdir() if o.suffix.lower() in _PICTURES)
-        if len(files) != n: raise DatasetError(folder, f'{n} pictures, one per line of frames.csv', f'{len(files)}', 'Add a column frame with the file names')
+        if len(files) != n:
+            raise DatasetError(folder, f'{n} pictures, one per line of frames.csv', f'{len(files)}',
+                               'Add a column frame with the file names')
         return files
     for i, o in enumerate(cols['frame']):
         rel, where = os.path.normpath(o), f'{folder}/frames.csv, row {i}, field frame'
-        if os.path.isabs(rel) or rel.startswith('..'): raise DatasetError(where, 'a file inside the folder', repr(o), 'Move the picture into the folder')
-        if not (folder/rel).is_file(): raise MissingFileError(where, f'the picture {o}', 'nothing', 'Copy the picture, or take the line out')
+        if os.path.isabs(rel) or rel.startswith('..'):
+            raise DatasetError(where, 'a file inside the folder', repr(o), 'Move the picture into the folder')
+        if not (folder/rel).is_file():
+            raise MissingFileError(where, f'the picture {o}', 'nothing', 'Copy the picture, or take the line out')
     return [folder/o for o in cols['frame']]
 
 def _open_picture(path):
     try: return Image.open(path)
-    except (OSError, SyntaxError) as e: raise DatasetError(path, 'a picture that opens', str(e), 'Copy the file again, or take its line out of frames.csv') from e
+    except (OSError, SyntaxError) as e:
+        raise DatasetError(path, 'a picture that opens', str(e),
+                           'Copy the file again, or take its line out of frames.csv') from e
 
 # %% ../nbs/03_lerobot.ipynb #a60034c5
 class FrameFolder(DriveDataset):
@@ -1070,7 +1198,8 @@ class FrameFolder(DriveDataset):
         self.root, self.image_size = Path(path), _hw(image_size)
         if not self.root.is_dir(): raise MissingFileError(path, 'a folder of drives', 'nothing', 'Check the path')
         folders = sorted(o.parent for o in self.root.glob('*/frames.csv'))
-        if not folders: raise MissingFileError(path, 'folders with a frames.csv', 'none', 'Write one frames.csv per drive')
+        if not folders:
+            raise MissingFileError(path, 'folders with a frames.csv', 'none', 'Write one frames.csv per drive')
         chans = telemetry_map({c.name: c.name for c in CHANNELS} if telemetry is None else telemetry)
         ns = _episode_list(episodes, len(folders), path)
         self.pictures_at = []
@@ -1079,30 +1208,42 @@ class FrameFolder(DriveDataset):
         steps = np.concatenate([np.diff(d.t) for d in drives])
         if not len(steps): raise DatasetError(path, 'a drive of at least two frames', 'none', 'Record longer drives')
         self.frames_key = _frames_key(*(os.path.relpath(p, self.root).encode() for p in self.pictures_at))
-        super().__init__(self.root.name, drives, 1/float(np.median(steps)), self.pictures_at, F, spacing_s, stride_s, tolerance_s, on_drop)
+        super().__init__(self.root.name, drives, 1/float(np.median(steps)), self.pictures_at, F, spacing_s, stride_s,
+                         tolerance_s, on_drop)
 
 # %% ../nbs/03_lerobot.ipynb #99fe84db
 @patch
 def _drive(self:FrameFolder, i, folder, chans):
     "One folder, checked, as a drive"
     where, cols = f'{folder}/frames.csv', _read_csv(folder/'frames.csv')
-    if 'timestamp' not in cols: raise DatasetError(where, 'a column timestamp, in seconds', f'{list(cols)}', 'Add the time of each frame')
+    if 'timestamp' not in cols:
+        raise DatasetError(where, 'a column timestamp, in seconds', f'{list(cols)}', 'Add the time of each frame')
     n, feats = len(cols['timestamp']), {k: dict(shape=[1]) for k in cols}
-    places = {k: (*((None, 0) if s.column is None else find_source(s, feats, f'{where}, channel {k}')), s.scale) for k, s in chans.items()}
-    nums = {k: _floats(cols[k], where, k) for k in {'timestamp', *(p[0] for p in places.values() if p[0])} | ({WEIGHT} & set(cols))}
+    place = lambda k, s: (None, 0) if s.column is None else find_source(s, feats, f'{where}, channel {k}')
+    places = {k: (*place(k, s), s.scale) for k, s in chans.items()}
+    used = {'timestamp', *(p[0] for p in places.values() if p[0])} | ({WEIGHT} & set(cols))
+    nums = {k: _floats(cols[k], where, k) for k in used}
     self.pictures_at += _pictures(folder, cols, n)
     none = np.full(n, IGNORE_INDEX)
-    ids = {h.label_key: next((label_values(cols[k], name, f'{where}, field {k}') for k in (h.label_key, name) if k in cols), none) for name, h in HEADS.items()}
-    w = None if WEIGHT not in nums else _finite(nums[WEIGHT], f'{where}, field {WEIGHT}', 'Repair the weights').astype(np.float32)
-    return _Drive(i, folder.name, _check_times(nums['timestamp'], where), _channels(nums, places, where), ids, w, np.arange(n))
+    ids = {h.label_key: next((label_values(cols[k], name, f'{where}, field {k}')
+                              for k in (h.label_key, name) if k in cols), none)
+           for name, h in HEADS.items()}
+    w = nums.get(WEIGHT)
+    if w is not None: w = _finite(w, f'{where}, field {WEIGHT}', 'Repair the weights').astype(np.float32)
+    t, x = _check_times(nums['timestamp'], where), _channels(nums, places, where)
+    return _Drive(i, folder.name, t, x, ids, w, np.arange(n))
 
 @patch
 def _check_sizes(self:FrameFolder):
     "Every picture opens and, when none is scaled, has the size of the first"
     size, self._jpeg = None, []
     for p in self.pictures_at:
-        with _open_picture(p) as im: size, came = size or im.size, im.size; self._jpeg.append((im.format, im.mode) == ('JPEG', 'RGB'))
-        if not self.image_size and came != size: raise DatasetError(p, f'width, height {size}', f'{came}', 'Pass image_size=(H, W) to bring all frames to one size')
+        with _open_picture(p) as im:
+            size, came = size or im.size, im.size
+            self._jpeg.append((im.format, im.mode) == ('JPEG', 'RGB'))
+        if not self.image_size and came != size:
+            raise DatasetError(p, f'width, height {size}', f'{came}',
+                               'Pass image_size=(H, W) to bring all frames to one size')
 
 # %% ../nbs/03_lerobot.ipynb #b7a3f610
 def _fast_jpeg(path):
@@ -1117,5 +1258,7 @@ def _frame(self:FrameFolder, r):
     if x is not None: return x
     with _open_picture(self.pictures_at[r]) as im:
         try: im = im.convert('RGB')
-        except (OSError, SyntaxError) as e: raise DatasetError(self.pictures_at[r], 'a whole picture', str(e), 'Copy the file again, or take its line out of frames.csv') from e
+        except (OSError, SyntaxError) as e:
+            raise DatasetError(self.pictures_at[r], 'a whole picture', str(e),
+                               'Copy the file again, or take its line out of frames.csv') from e
     return np.asarray(im if not self.image_size else im.resize(self.image_size[::-1], Image.Resampling.BOX))

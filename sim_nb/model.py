@@ -31,7 +31,8 @@ def check_dims(
     want = [k if n is None else f'{k}={n}' for k, n in dims.items()]
     if x.ndim != len(dims): raise ValueError(f"{what}: expected [{', '.join(want)}], got {list(x.shape)}")
     for (k, n), m in zip(dims.items(), x.shape):
-        if n is not None and m != n: raise ValueError(f"{what}: expected [{', '.join(want)}], got {list(x.shape)}: {k} is {m}")
+        if n is not None and m != n:
+            raise ValueError(f"{what}: expected [{', '.join(want)}], got {list(x.shape)}: {k} is {m}")
     return x
 
 # %% ../nbs/07_model.ipynb #d50e3027
@@ -49,7 +50,9 @@ class VisionProjector(nn.Sequential):
         d: int,                       # width of the LLM
         dropout: float = 0.,          # dropout after the activation
         feature_dropout: float = 0.,  # share of the features hidden in training
-    ): super().__init__(nn.LayerNorm(dv), HideFeatures(feature_dropout), nn.Linear(dv, d), nn.GELU(), nn.Dropout(dropout), nn.Linear(d, d))
+    ):
+        super().__init__(nn.LayerNorm(dv), HideFeatures(feature_dropout),
+                         nn.Linear(dv, d), nn.GELU(), nn.Dropout(dropout), nn.Linear(d, d))
 
 # %% ../nbs/07_model.ipynb #4741bd7d
 def segment_matrix(
@@ -57,7 +60,8 @@ def segment_matrix(
     K: int,          # visual tokens, at most F
 ) -> torch.Tensor:   # [K, F]; row k holds the weights of the frames in token k, and sums to 1
     "The averaging weights that cut F frames into K segments"
-    if not 1 <= K <= F: raise ValueError(f"expected 1 <= K <= F, got K={K}, F={F}: a visual token needs at least one frame")
+    if not 1 <= K <= F:
+        raise ValueError(f"expected 1 <= K <= F, got K={K}, F={F}: a visual token needs at least one frame")
     sizes = torch.tensor([F//K + (k < F % K) for k in range(K)])
     segment = torch.arange(K).repeat_interleave(sizes)
     return (segment[None] == torch.arange(K)[:, None]) / sizes[:, None]
@@ -110,7 +114,9 @@ class Standardize(nn.Module):
         self.mean.copy_(stats.mean); self.std.copy_(stats.std); self._check()
 
     def forward(self, x):
-        if not self.ready: raise ValueError("telemetry statistics are not set: give telemetry_stats=TelemetryStats.fit(train_ds), or load a checkpoint")
+        if not self.ready:
+            raise ValueError("telemetry statistics are not set: give telemetry_stats=TelemetryStats.fit(train_ds), "
+                             "or load a checkpoint")
         return (x - self.mean) / self.std
 
 # %% ../nbs/07_model.ipynb #d8529f97
@@ -121,7 +127,8 @@ class Waves(nn.Module):
     ):
         super().__init__()
         self.bands = bands
-    def forward(self, x): return torch.cat([x] + [f(2**k * x) for k in range(self.bands) for f in (torch.sin, torch.cos)], dim=-1)
+    def forward(self, x):
+        return torch.cat([x] + [f(2**k * x) for k in range(self.bands) for f in (torch.sin, torch.cos)], dim=-1)
 
 # %% ../nbs/07_model.ipynb #e79e8a17
 class TelemetryMLP(nn.Sequential):
@@ -130,7 +137,9 @@ class TelemetryMLP(nn.Sequential):
         d: int,               # width of the LLM
         dropout: float = 0.,  # dropout after the activation
         bands: int = 0,       # waves per channel, see `Waves`
-    ): super().__init__(Standardize(), Waves(bands), nn.Linear(len(CHANNELS) * (1 + 2*bands), d//2), nn.GELU(), nn.Dropout(dropout), nn.Linear(d//2, d))
+    ):
+        super().__init__(Standardize(), Waves(bands), nn.Linear(len(CHANNELS) * (1 + 2*bands), d//2),
+                         nn.GELU(), nn.Dropout(dropout), nn.Linear(d//2, d))
 
 # %% ../nbs/07_model.ipynb #70779481
 class Heads(nn.Module):
@@ -160,7 +169,8 @@ def batch_inputs(
 ) -> dict:             # the dict that holds the inputs
     "The inputs of a batch, with the keys the model needs"
     if isinstance(batch, (tuple, list)) and batch: batch = batch[0]
-    if not isinstance(batch, dict): raise TypeError(f"batch: expected a dict or (inputs, targets), got {type(batch).__name__}")
+    if not isinstance(batch, dict):
+        raise TypeError(f"batch: expected a dict or (inputs, targets), got {type(batch).__name__}")
     for k in (key, TELEMETRY):
         if k not in batch: raise KeyError(f"batch lacks {k!r}: expected {key!r} and {TELEMETRY!r}, got {list(batch)}")
     return batch
@@ -189,12 +199,13 @@ class SimV0Model(nn.Module):
         feature_dropout: float = 0.,       # share of the vision features hidden in training
         vision_dropout: float = 0.,        # share of the windows that train without visual tokens
         telemetry_bands: int = 0,          # sines and cosines per telemetry channel, see `Waves`
-        frozen_dtype: str = 'fp32',        # precision of the frozen LLM: 'fp32', or 'auto' or 'bf16' for the fast path, see `load_fast`
+        frozen_dtype: str = 'fp32',        # of the frozen LLM: 'fp32'; 'auto' or 'bf16' for `load_fast`'s fast path
         telemetry_stats: TelemetryStats = None,  # of the training split; needed before the first forward
     ):
         super().__init__()
-        store_attr('llm_name_or_path,F,K,use_cached_vis_feats,vision_encoder_name,vision_features,pooling,skip,head_width,'
-                   'input_norm,tune_norms,llm_layers,gradient_checkpointing,dropout,feature_dropout,vision_dropout,telemetry_bands,frozen_dtype')
+        store_attr('llm_name_or_path,F,K,use_cached_vis_feats,vision_encoder_name,vision_features,pooling,skip,'
+                   'head_width,input_norm,tune_norms,llm_layers,gradient_checkpointing,dropout,feature_dropout,'
+                   'vision_dropout,telemetry_bands,frozen_dtype')
         self.llm = load_fast(llm_name_or_path, llm_layers, gradient_checkpointing, tune_norms, frozen_dtype)
         self.encoder = None if use_cached_vis_feats else self._load_encoder()
         self._set_widths(dv, d)
@@ -206,17 +217,22 @@ class SimV0Model(nn.Module):
 @patch
 def _set_widths(self: SimV0Model, dv, d):
     "Take `dv` and `d` from the frozen networks, or check them"
-    if d not in (None, self.llm.d): raise ValueError(f"d={d} does not fit the LLM {self.llm.name!r}: its width is {self.llm.d}. Set d to that, or leave it out")
-    if self.encoder is None and dv is None: raise ValueError("dv is missing: with cached features it must be given, it is the width of `vis_feats`")
+    if d not in (None, self.llm.d):
+        raise ValueError(f"d={d} does not fit the LLM {self.llm.name!r}: its width is {self.llm.d}. "
+                         "Set d to that, or leave it out")
+    if self.encoder is None and dv is None:
+        raise ValueError("dv is missing: with cached features it must be given, it is the width of `vis_feats`")
     if self.encoder is not None and dv not in (None, self.encoder.dv):
-        raise ValueError(f"dv={dv} does not fit the encoder {self.vision_encoder_name!r}: its width is {self.encoder.dv}")
+        raise ValueError(f"dv={dv} does not fit the encoder {self.vision_encoder_name!r}: "
+                         f"its width is {self.encoder.dv}")
     self.dv, self.d = dv or self.encoder.dv, self.llm.d
 
 # %% ../nbs/07_model.ipynb #0bce7b51
 @patch
 def _load_encoder(self: SimV0Model):
     "The frozen vision encoder, for raw frames"
-    if not self.vision_encoder_name: raise ValueError("vision_encoder_name is missing: raw frames (use_cached_vis_feats=False) need an encoder")
+    if not self.vision_encoder_name:
+        raise ValueError("vision_encoder_name is missing: raw frames (use_cached_vis_feats=False) need an encoder")
     from sim_nb.vision import load_encoder
     return load_encoder(self.vision_encoder_name, features=self.vision_features).requires_grad_(False)
 
@@ -224,7 +240,8 @@ def _load_encoder(self: SimV0Model):
 @patch
 def _make_adapters(self: SimV0Model):
     "Projector, pooling, telemetry MLP, task token, norm and heads"
-    if self.pooling not in POOLINGS: raise ValueError(f"unknown pooling {self.pooling!r}: expected one of {list(POOLINGS)}")
+    if self.pooling not in POOLINGS:
+        raise ValueError(f"unknown pooling {self.pooling!r}: expected one of {list(POOLINGS)}")
     self.projector = VisionProjector(self.dv, self.d, self.dropout, self.feature_dropout)
     self.pool = POOLINGS[self.pooling](self.d, self.F, self.K)
     self.telemetry_mlp = TelemetryMLP(self.d, self.dropout, self.telemetry_bands)
@@ -282,7 +299,8 @@ def tokens(self: SimV0Model,
     inputs: dict,     # inputs of a batch
 ) -> torch.Tensor:    # [B, K+2, d]: V, T, Q, normalised
     "The sequence that the LLM will read, before it is scaled"
-    with self.llm.autocast() if isinstance(self.llm, FrozenLLM) else nullcontext():  # another module may stand in its place
+    # another module may stand in the LLM's place
+    with self.llm.autocast() if isinstance(self.llm, FrozenLLM) else nullcontext():
         v = self.visual_tokens(self.features(inputs))
     t = self.telemetry_mlp(check_dims(inputs[TELEMETRY], TELEMETRY, B=None, channels=len(CHANNELS)))
     x = self.norm(torch.cat([v.to(t.dtype), t[:, None], self.task_token.expand(t.shape[0], 1, -1)], dim=1))
@@ -314,7 +332,8 @@ def forward(self: SimV0Model,
     "Logits of all heads for a batch"
     inputs = batch_inputs(batch, VIS_FEATS if self.encoder is None else FRAMES)
     few = self.encoder is None and isinstance(self.llm, FrozenLLM)
-    with self.llm.threads(inputs[TELEMETRY].shape[0]) if few else nullcontext(): return self.heads(self.readout(self.tokens(inputs)))
+    with self.llm.threads(inputs[TELEMETRY].shape[0]) if few else nullcontext():
+        return self.heads(self.readout(self.tokens(inputs)))
 
 # %% ../nbs/07_model.ipynb #b64d50ec
 @patch
@@ -353,9 +372,13 @@ def load_trainable_state_dict(self: SimV0Model,
 ):
     "Load what `trainable_state_dict` gave; any difference is an error that names it"
     own = self.trainable_state_dict()
-    bad = [f'{k} is missing' for k in own.keys() - state.keys()] + [f'{k} is unknown' for k in state.keys() - own.keys()]
-    bad += [f'{k} is {list(state[k].shape)}, expected {list(v.shape)}' for k, v in own.items() if k in state and state[k].shape != v.shape]
-    if bad: raise ValueError(f"the trainable state does not fit this model: {'; '.join(sorted(bad)[:5])}{' ...' if len(bad) > 5 else ''}")
+    bad = [f'{k} is missing' for k in own.keys() - state.keys()]
+    bad += [f'{k} is unknown' for k in state.keys() - own.keys()]
+    bad += [f'{k} is {list(state[k].shape)}, expected {list(v.shape)}'
+            for k, v in own.items() if k in state and state[k].shape != v.shape]
+    if bad:
+        raise ValueError(f"the trainable state does not fit this model: {'; '.join(sorted(bad)[:5])}"
+                         f"{' ...' if len(bad) > 5 else ''}")
     self.load_state_dict(state, strict=False)
 
 # %% ../nbs/07_model.ipynb #e1f1f9e2
@@ -367,9 +390,10 @@ _ARGS = ('llm_name_or_path', 'dv', 'd', 'F', 'K', 'use_cached_vis_feats', 'visio
 def get_metadata(self: SimV0Model) -> dict:  # plain data
     "What is needed to rebuild the model, without its weights"
     st = self.telemetry_mlp[0]
+    stats = TelemetryStats(st.mean, st.std).to_dict() if st.ready else None
     return {**{k: getattr(self, k) for k in _ARGS}, 'llm_name_or_path': str(self.llm_name_or_path),
             'llm_fingerprint': self.llm.fingerprint, 'vision_fingerprint': getattr(self.encoder, 'fingerprint', None),
-            'label_maps': label_maps(), 'telemetry_stats': TelemetryStats(st.mean, st.std).to_dict() if st.ready else None}
+            'label_maps': label_maps(), 'telemetry_stats': stats}
 
 # %% ../nbs/07_model.ipynb #7df8b8e1
 @patch(cls_method=True)
@@ -384,9 +408,11 @@ def from_metadata(cls: SimV0Model,
     model = cls(**{**args, **changes}, telemetry_stats=TelemetryStats.from_dict(stats) if stats else None)
     own = model.get_metadata()
     for k in ('llm_fingerprint', 'vision_fingerprint'):
-        if metadata.get(k) and own[k] and metadata[k] != own[k]: raise ValueError(
-            f"{k} differs: the metadata has {metadata[k][:12]}, {own['llm_name_or_path' if k[0] == 'l' else 'vision_encoder_name']!r} "
-            f"here is {own[k][:12]}. The frozen weights are not those the adapters were trained with")
+        if metadata.get(k) and own[k] and metadata[k] != own[k]:
+            name = own['llm_name_or_path' if k[0] == 'l' else 'vision_encoder_name']
+            raise ValueError(f"{k} differs: the metadata has {metadata[k][:12]}, {name!r} here is {own[k][:12]}. "
+                             "The frozen weights are not those the adapters were trained with")
     names = {h: [m[i] for i in sorted(m, key=int)] for h, m in metadata.get('label_maps', {}).items()}
-    if names and names != {h: list(o.classes) for h, o in HEADS.items()}: raise ValueError(f"label_maps differ: the metadata has {names}")
+    if names and names != {h: list(o.classes) for h, o in HEADS.items()}:
+        raise ValueError(f"label_maps differ: the metadata has {names}")
     return model

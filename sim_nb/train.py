@@ -18,8 +18,8 @@ from .labels import FRAMES, VIS_FEATS
 from .config import SimConfig, ConfigError, command, load_config, override, run_facts, save_config
 from .data import TelemetryStats, build_split, episode_prints
 from .model import SimV0Model
-from .checkpoint import (RunFolder, atomic_open, better, check_same_model, load_optimizer, load_trainable, plain, random_state,
-                               read_checkpoint, save_checkpoint, set_random_state, write_jsonl)
+from .checkpoint import (RunFolder, atomic_open, better, check_same_model, load_optimizer, load_trainable,
+                               plain, random_state, read_checkpoint, save_checkpoint, set_random_state, write_jsonl)
 
 # %% ../nbs/15_train.ipynb #2017c7a8
 with warnings.catch_warnings():  # importing fastai calls `torch.jit.script`, and torch warns about it
@@ -56,13 +56,16 @@ def fit_sizes(
     for k, ds in splits.items():
         F, dv = _sizes(ds)
         where = f"data.{k}_split_path: {getattr(cfg.data, f'{k}_split_path')!r}"
-        if F != cfg.model.F: raise ConfigError(
-            f"{where} has windows of {F} frames, model.F is {cfg.model.F}: make them equal (most classes take data.dataset_kwargs.F)")
-        if (dv is None) == cfg.model.use_cached_vis_feats: raise ConfigError(
-            f"{where} gives {'raw frames' if dv is None else 'features'}, but model.use_cached_vis_feats is {cfg.model.use_cached_vis_feats}")
+        if F != cfg.model.F:
+            raise ConfigError(f"{where} has windows of {F} frames, model.F is {cfg.model.F}: "
+                              "make them equal (most classes take data.dataset_kwargs.F)")
+        if (dv is None) == cfg.model.use_cached_vis_feats:
+            raise ConfigError(f"{where} gives {'raw frames' if dv is None else 'features'}, "
+                              f"but model.use_cached_vis_feats is {cfg.model.use_cached_vis_feats}")
         if dv and cfg.model.dv is None: cfg = override(cfg, {'model.dv': dv})
-        if dv and dv != cfg.model.dv: raise ConfigError(f"{where} has features of width {dv}, model.dv is {cfg.model.dv}: "
-                                                        "make them equal, or leave model.dv empty")
+        if dv and dv != cfg.model.dv:
+            raise ConfigError(f"{where} has features of width {dv}, model.dv is {cfg.model.dv}: "
+                              "make them equal, or leave model.dv empty")
     return cfg
 
 # %% ../nbs/15_train.ipynb #71fb23dd
@@ -92,8 +95,9 @@ def epoch_line(
 ) -> str:
     "One line for one epoch; `-` where there is nothing to measure"
     def num(x): return '-' if x is None else f'{x:.4f}'
-    cols = [('train loss', train.get('loss')), ('val loss', val.get('loss')), ('recall of high', val.get('risk_high_recall')),
-            ('macro F1', val.get('macro_f1')), ('risk', val.get('risk_accuracy')), ('action', val.get('action_accuracy'))]
+    cols = [('train loss', train.get('loss')), ('val loss', val.get('loss')),
+            ('recall of high', val.get('risk_high_recall')), ('macro F1', val.get('macro_f1')),
+            ('risk', val.get('risk_accuracy')), ('action', val.get('action_accuracy'))]
     return f'epoch {epoch:3d}  ' + '  '.join(f'{k} {num(v)}' for k, v in cols) + ('  *' if best else '')
 
 # %% ../nbs/15_train.ipynb #7b538ed1
@@ -141,7 +145,8 @@ def before_epoch(self: SaveRun):
     "Start the clock; once, put back the random states of the run that goes on"
     self.t0 = time.time()
     if self.resume: set_random_state(self.resume['random'])
-    if self.resume and self.resume['scaler'] and getattr(self.learn, 'scaler', None): self.learn.scaler.load_state_dict(self.resume['scaler'])
+    if self.resume and self.resume['scaler'] and getattr(self.learn, 'scaler', None):
+        self.learn.scaler.load_state_dict(self.resume['scaler'])
     self.resume = None
 
 # %% ../nbs/15_train.ipynb #a34f19bd
@@ -149,7 +154,8 @@ def before_epoch(self: SaveRun):
 def save(self: SaveRun, name, resume=None):
     "One checkpoint of the learner as it is"
     metrics = {k: v for k, v in self.progress.val[-1].items() if k != 'epoch'}
-    return save_checkpoint(self.folder.path, self.learn.model, self.learn.opt, self.progress.epoch, metrics, self.metadata, name, resume)
+    return save_checkpoint(self.folder.path, self.learn.model, self.learn.opt, self.progress.epoch, metrics,
+                           self.metadata, name, resume)
 
 @patch
 def resume_state(self: SaveRun) -> dict:
@@ -190,7 +196,8 @@ def start(self: SaveRun,
         return self.write_metrics()
     self.log(f"data: {len(learn.dls.train_ds):,} windows for training, {len(learn.dls.valid_ds):,} for validation, "
              f"F={self.metadata['F']}, dv={self.metadata['dv']}")
-    self.log(f"model: {self.metadata['llm_name_or_path']}, {n['trainable']:,} of {n['total']:,} parameters are trainable")
+    self.log(f"model: {self.metadata['llm_name_or_path']}, "
+             f"{n['trainable']:,} of {n['total']:,} parameters are trainable")
 
 @patch
 def finish(self: SaveRun,
@@ -198,11 +205,15 @@ def finish(self: SaveRun,
 ):
     "The last line: the best epoch, or how to go on"
     p = self.progress
-    if p.epoch < epochs: return print(f"stopped after epoch {p.epoch} of {epochs}; to go on: sim_train --resume {self.folder.path}", flush=True)
-    self.log(f"best epoch {p.best_epoch}: " + epoch_line(p.best_epoch, p.train[p.best_epoch - 1], p.best, False).split('  ', 2)[2])
+    if p.epoch < epochs:
+        return print(f"stopped after epoch {p.epoch} of {epochs}; to go on: sim_train --resume {self.folder.path}",
+                     flush=True)
+    line = epoch_line(p.best_epoch, p.train[p.best_epoch - 1], p.best, False)
+    self.log(f"best epoch {p.best_epoch}: " + line.split('  ', 2)[2])
 
 # %% ../nbs/15_train.ipynb #2353a0c1
-MAY_CHANGE = ('training.epochs', 'training.save_every_epoch', 'training.device', 'data.num_workers', 'output.output_dir',
+MAY_CHANGE = ('training.epochs', 'training.save_every_epoch', 'training.device', 'data.num_workers',
+              'output.output_dir',
               'data.train_split_path', 'data.val_split_path', 'data.test_split_path')  # paths: when the data has moved
 
 def resume_config(
@@ -211,15 +222,19 @@ def resume_config(
 ) -> SimConfig:
     "The config of a run that shall go on"
     run = RunFolder(output_dir)
-    if not run.config.exists(): raise FileNotFoundError(f"nothing to resume: {run.config} does not exist. Give the output_dir of a run")
+    if not run.config.exists():
+        raise FileNotFoundError(f"nothing to resume: {run.config} does not exist. Give the output_dir of a run")
     old = load_config(run.config, {'output.output_dir': str(run.path)})
     new = override(old, overrides)
     for sec in ('data', 'model', 'training'):
         for k, v in getattr(new, sec):
-            if v != getattr(getattr(old, sec), k) and f'{sec}.{k}' not in MAY_CHANGE: raise ConfigError(
-                f"{sec}.{k} cannot change in a run that goes on ({getattr(getattr(old, sec), k)} -> {v}); start another run. These may: {', '.join(MAY_CHANGE)}")
-    if new.training.epochs != old.training.epochs and new.training.schedule != 'constant': raise ConfigError(
-        f"training.epochs cannot change with training.schedule={new.training.schedule}: the schedule is laid over all epochs")
+            before = getattr(getattr(old, sec), k)
+            if v != before and f'{sec}.{k}' not in MAY_CHANGE:
+                raise ConfigError(f"{sec}.{k} cannot change in a run that goes on ({before} -> {v}); "
+                                  f"start another run. These may: {', '.join(MAY_CHANGE)}")
+    if new.training.epochs != old.training.epochs and new.training.schedule != 'constant':
+        raise ConfigError(f"training.epochs cannot change with training.schedule={new.training.schedule}: "
+                          "the schedule is laid over all epochs")
     return new
 
 # %% ../nbs/15_train.ipynb #77acf062
@@ -228,8 +243,9 @@ def check_folder(
     resume: bool,   # go on with the run in it?
 ):
     "A new run needs a folder without one, a run that goes on needs its own"
-    if run.used and not resume: raise ConfigError(
-        f"output.output_dir: {run.path} holds a run already. Go on with it (--resume {run.path}), or give another output.output_dir")
+    if run.used and not resume:
+        raise ConfigError(f"output.output_dir: {run.path} holds a run already. "
+                          f"Go on with it (--resume {run.path}), or give another output.output_dir")
     if resume and not run.used: raise FileNotFoundError(f"nothing to resume: {run.path} holds no run")
 
 # %% ../nbs/15_train.ipynb #717ab1ab
@@ -239,9 +255,11 @@ def put_back(
     metadata: dict,  # of this model and this data
 ):
     "Weights, optimizer and loss as they were when the run stopped"
-    if 'resume' not in last: raise ConfigError("last.pt holds no state to go on from: it was not written by sim_train. Start another run")
-    if last['metadata']['telemetry_stats'] != plain(metadata['telemetry_stats']): raise ConfigError(
-        "data.train_split_path: the telemetry statistics differ from those in last.pt. The training data has changed; start another run")
+    if 'resume' not in last:
+        raise ConfigError("last.pt holds no state to go on from: it was not written by sim_train. Start another run")
+    if last['metadata']['telemetry_stats'] != plain(metadata['telemetry_stats']):
+        raise ConfigError("data.train_split_path: the telemetry statistics differ from those in last.pt. "
+                          "The training data has changed; start another run")
     check_same_model(last['metadata'], learn.model, 'last.pt')
     load_trainable(learn.model, last['model_state_dict'], 'last.pt')
     learn.create_opt()
@@ -296,8 +314,9 @@ def run_metadata(
     if encoder is not None: md |= dict(vision_fingerprint=encoder.fingerprint)
     seen = {k: dict(path=getattr(cfg.data, f'{k}_split_path'), episodes=episode_prints(ds))
             for k, ds in (splits or {}).items()}
-    return plain(md | dict(data=dict(dataset_class_path=cfg.data.dataset_class_path, dataset_kwargs=cfg.data.dataset_kwargs,
-                                     batch_size=cfg.data.batch_size, splits=seen)), 'metadata')
+    data = dict(dataset_class_path=cfg.data.dataset_class_path, dataset_kwargs=cfg.data.dataset_kwargs,
+                batch_size=cfg.data.batch_size, splits=seen)
+    return plain(md | dict(data=data), 'metadata')
 
 # %% ../nbs/15_train.ipynb #9889a8b9
 import numpy as np
@@ -319,11 +338,14 @@ def comparison(
 ) -> list:             # rows of `judge`, the run's own first
     "The run beside simpler models that saw the same windows"
     truth = test_ds.labels
-    if test_ds.dv is None: names = [o for o in names if set(BASELINES[o].parts) <= {'telemetry'}]  # raw frames are too much for them
+    if test_ds.dv is None:  # raw frames are too much for them
+        names = [o for o in names if set(BASELINES[o].parts) <= {'telemetry'}]
     def answers(name):
         preds = fit_baseline(name, train_ds, cfg.training.seed).predict(test_ds)
-        return {k: np.zeros(len(test_ds), int) if p is None else p for k, p in preds.items()}  # None: no label to learn from
-    with quiet_fits(), ThreadPoolExecutor(torch.get_num_threads()) as pool: fits = dict(zip(names, pool.map(answers, names)))
+        # None: no label to learn from
+        return {k: np.zeros(len(test_ds), int) if p is None else p for k, p in preds.items()}
+    with quiet_fits(), ThreadPoolExecutor(torch.get_num_threads()) as pool:
+        fits = dict(zip(names, pool.map(answers, names)))
     return [judge(o, preds, truth) for o, preds in {**own, **fits}.items()]
 
 # %% ../nbs/15_train.ipynb #f72ed01e
@@ -336,7 +358,8 @@ def _view(cfg, episodes):
 
 def _since_start(t, episodes):
     "Times counted from the first window of each episode"
-    return t - np.array([t[episodes == e].min() for e in np.unique(episodes)])[np.unique(episodes, return_inverse=True)[1]]
+    ids, at = np.unique(episodes, return_inverse=True)
+    return t - np.array([t[episodes == e].min() for e in ids])[at]
 
 # %% ../nbs/15_train.ipynb #4e0ea6d6
 def test_run(
@@ -344,7 +367,7 @@ def test_run(
     cfg: SimConfig,     # as it was trained
     learn,              # its learner
 ) -> list:              # rows of `judge`
-    "Judge the last and the best epoch on the test split; write `metrics/test_metrics.jsonl` and, about the best, `report.html`"
+    "Judge the last and the best epoch on the test split; write `test_metrics.jsonl` and, about the best, `report.html`"
     ds, own = open_split(cfg, 'test', _cache_encoder(cfg)), {}
     for path in (run.last, run.best):
         ckpt = read_checkpoint(path)
@@ -354,7 +377,8 @@ def test_run(
         own[f"SIM, {path.name} (epoch {ckpt['epoch']})"] = {k: p.argmax(1) for k, p in probs.items()}
     rows = comparison(cfg, own, learn.dls.train_ds, ds)
     write_jsonl(run.metrics('test'), rows)
-    episodes = np.zeros(len(ds), int) if ds.episodes is None else ds.episodes  # without episodes all windows are one drive
+    # without episodes all windows are one drive
+    episodes = np.zeros(len(ds), int) if ds.episodes is None else ds.episodes
     picture, seconds = _view(cfg, episodes)
     run_report(run, rows, probs, ds.labels, episodes, seconds, picture)
     return rows
@@ -376,13 +400,14 @@ def train(
         if last: put_back(last, learn, metadata)
         progress = Progress(**last['resume']['progress']) if last else Progress()
         save_config(cfg, run.config, _facts(cfg, progress))
-        saver = SaveRun(run, progress, metadata, RunLog(run.log, progress.log), cfg.training.save_every_epoch, stop_after,
-                        last and last['resume'])
+        saver = SaveRun(run, progress, metadata, RunLog(run.log, progress.log), cfg.training.save_every_epoch,
+                        stop_after, last and last['resume'])
         saver.start(learn)
         try:
             if progress.epoch < (stop_after or cfg.training.epochs): _fit(learn, cfg, saver)
         finally: saver.finish(cfg.training.epochs)
-        if progress.epoch >= cfg.training.epochs and cfg.data.test_split_path: print('\n' + text_table(test_run(run, cfg, learn)), flush=True)
+        if progress.epoch >= cfg.training.epochs and cfg.data.test_split_path:
+            print('\n' + text_table(test_run(run, cfg, learn)), flush=True)
     return run
 
 # %% ../nbs/15_train.ipynb #9d7240d8
@@ -415,7 +440,8 @@ def quickstart(
     cfg = load_config(config, overrides)
     run = RunFolder(cfg.output.output_dir)
     if run.used: cfg = resume_config(run.path, overrides)
-    if run.used and is_done(run, cfg): print('this run is done; delete the folder or set output.output_dir to start another')
+    if run.used and is_done(run, cfg):
+        print('this run is done; delete the folder or set output.output_dir to start another')
     else: train(cfg, resume=run.used, stop_after=stop_after)
     print(f'run folder: {run.path}')
     if (run.path/'report.html').exists(): print(f"report: {run.path/'report.html'}")
@@ -432,12 +458,15 @@ def main(
     args=None,  # list of words; None: those of the command line
 ):
     "`sim_train`: train from a config, or go on with a run"
-    p = argparse.ArgumentParser('sim_train', description='Train a SIM from a config, or go on with a run. Without --config and --resume: the quickstart.')
+    p = argparse.ArgumentParser('sim_train', description='Train a SIM from a config, or go on with a run. '
+                                                         'Without --config and --resume: the quickstart.')
     p.add_argument('--config', help='path of a YAML file, or the name of a packaged config such as sim_v0.yaml')
-    p.add_argument('--set', nargs='+', action='extend', default=[], metavar='KEY=VALUE', help='change a setting, e.g. training.lr=3e-4')
+    p.add_argument('--set', nargs='+', action='extend', default=[], metavar='KEY=VALUE',
+                   help='change a setting, e.g. training.lr=3e-4')
     p.add_argument('--resume', metavar='RUN', help='go on with the run in this folder')
     p.add_argument('--stop-after', type=_positive, metavar='N', help='stop when epoch N is done')
-    p.add_argument('--threads', type=_positive, metavar='N', help='CPU threads; fewer are faster when other programs keep cores busy. Default: what torch takes')
+    p.add_argument('--threads', type=_positive, metavar='N',
+                   help='CPU threads; fewer are faster when other programs keep cores busy. Default: what torch takes')
     a = p.parse_args(args)
     if a.threads: torch.set_num_threads(a.threads)
     if a.config and a.resume: p.error('give --config or --resume, not both')

