@@ -713,7 +713,8 @@ static void linear_(const void *args, Me *me) {
     product(FLOAT, (Prod){a->wbuf, a->K, a->W, a->K * 32, a->b, a->M, a->N, a->K, a->out, a->N, 0, 0}, a->wbuf + a->M * a->K, me);
 }
 void linear(long threads, long M, long N, long K, const float *x, const void *W, const float *b, float *out, bf16 *wbuf) {
-    together(linear_, &(Linear){M, N, K, x, b, W, out, wbuf}, threads, M);
+    const int small = M <= FEW && N * K <= 1 << 20;  // done before a helper is awake
+    together(linear_, &(Linear){M, N, K, x, b, W, out, wbuf}, small ? 1 : threads, M);
 }
 '''
 
