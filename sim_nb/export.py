@@ -19,9 +19,8 @@ from .inference import SimV0Inference, _reference, check_backend
 
 # %% ../nbs/19_export.ipynb #6cc982d6
 def describe(
-    inf: SimV0Inference,   # the trained model
-    certificate=None,      # dict of a `RecallCertificate`, or None
-) -> dict:                 # plain data, without the files
+    inf: SimV0Inference,  # the trained model
+) -> dict:                # plain data, without the files
     "What `model.json` says about a model"
     m, md = inf.model, inf.metadata
     channels = [dict(name=c.name, unit=c.unit, meaning=c.meaning, limit=c.limit) for c in CHANNELS]
@@ -31,7 +30,7 @@ def describe(
                 TELEMETRY: dict(shape=['batch', len(CHANNELS)], dtype='float32', channels=channels)},
         outputs={**{h.logits_key: dict(shape=['batch', h.n], classes=h.classes) for h in HEADS.values()},
                  'confidence': dict(shape=['batch', 1], meaning='logit: is the risk right?')},
-        telemetry_stats=md['telemetry_stats'], certificate=certificate or md.get('certificate'),
+        telemetry_stats=md['telemetry_stats'], calibration={k: v for k, v in md.get('calibration', {}).items() if k != 'data'},
         **{k: md.get(k) for k in ('llm_name_or_path', 'llm_fingerprint', 'vision_encoder_name', 'vision_features',
                                   'vision_fingerprint')},
         versions={k: importlib.metadata.version(k) for k in ('torch', 'onnx', 'onnxruntime')})
@@ -101,7 +100,6 @@ def export(
     data=None,               # held-out windows: a split's path, or a dataset; judges the 8-bit graph
     precision='both',        # 'fp32', or 'both'
     encoder=False,           # write the vision encoder too
-    certificate=None,        # dict of a `RecallCertificate`
     least=.995,              # smallest share of equal answers of the 8-bit graph
     n=None,                  # windows to judge by; None: all
 ) -> Path:                   # the folder
@@ -112,7 +110,7 @@ def export(
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=f'.{out.name}.') as tmp:
         new = Path(tmp)/'new'; new.mkdir()
-        info = {**describe(inf, certificate), **_write_graphs(inf, new, data, precision, least, n)}
+        info = {**describe(inf), **_write_graphs(inf, new, data, precision, least, n)}
         if encoder: info['encoder'] = _write_encoder(inf, new/'encoder.onnx')
         write_json(new/'labels.json', label_maps())
         info['files'] = {o.name: sha256(o) for o in sorted(new.iterdir())}
@@ -157,10 +155,8 @@ def main(
     p.add_argument('--least', type=float, default=.995, help='smallest share of equal answers of the 8-bit graph')
     p.add_argument('--windows', type=int, help='windows of --data to judge by; default: all')
     p.add_argument('--encoder', action='store_true', help='write the vision encoder too')
-    p.add_argument('--certificate', help='JSON file of a recall certificate, to travel with the model')
     a = p.parse_args(args)
-    cert = json.loads(Path(a.certificate).read_text()) if a.certificate else None
-    out = export(a.checkpoint, a.out, a.data, a.precision, a.encoder, cert, a.least, a.windows)
+    out = export(a.checkpoint, a.out, a.data, a.precision, a.encoder, a.least, a.windows)
     for k, v in json.loads((out/'model.json').read_text())['agreement'].items():
         f, check, share = out/GRAPHS[k], v['check'], ', not judged on data (--data)'
         if check: share = f", same answers on {check['agreement']:.2%} of {check['windows']} windows"

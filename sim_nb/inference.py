@@ -17,6 +17,7 @@ from .config import ConfigError, command
 from .data import SimDataset, build_dataset, check_array, collate_fn, make_dl
 from .model import SimV0Model, decode
 from .graph import BACKENDS, make_backend
+from .runtime import not_guaranteed, with_alarms
 from .loss import MultitaskLoss
 from .metrics import EpochRecord
 from .checkpoint import atomic_open, find_checkpoint, load_trainable, read_checkpoint
@@ -75,11 +76,7 @@ def arithmetic(self: SimV0Inference) -> str:  # such as 'torch, fp32', 'torch, b
 @patch
 def unguaranteed(self: SimV0Inference):  # a sentence; None when the certificate holds, or when there is none
     "Why the certificate of the checkpoint does not hold for this model"
-    cal = self.metadata.get('calibration', {})
-    made = cal.get('arithmetic', ['an unknown one'])
-    if cal.get('certificate', {}).get('threshold') is None or self.arithmetic in made: return None
-    return (f"NOT GUARANTEED: the threshold was certified for the arithmetic {' and '.join(map(repr, made))}, and this model computes in "
-            f"{self.arithmetic!r}. Calibrate with it: sim_calibrate --backend {self.backend} (several backends may be named)")
+    return not_guaranteed(self.metadata.get('calibration', {}), self.arithmetic, self.backend)
 
 # %% ../nbs/16_inference.ipynb #6b3b0b39
 @patch
@@ -117,11 +114,8 @@ def alarms(self: SimV0Inference,
     out: dict,  # of `calibrated`
 ) -> list:      # per sample p_high and guarantee, and risk_high_alarm when certified; empty dicts without a calibration
     "Is P(high) at or above the certified threshold?"
-    cal = self.metadata.get('calibration')
-    if not cal: return [{} for _ in out['risk_logits']]
     p_high = out['risk_logits'].double().cpu().softmax(1)[:, HIGH].tolist()
-    t, words = cal['certificate']['threshold'], self.unguaranteed() or cal['guarantee']
-    return [dict(p_high=p, **({} if t is None else dict(risk_high_alarm=p >= t)), guarantee=words) for p in p_high]
+    return with_alarms([{} for _ in p_high], p_high, self.metadata.get('calibration', {}), self.unguaranteed())
 
 # %% ../nbs/16_inference.ipynb #50441919
 @patch
