@@ -90,6 +90,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '', 'doc_host': '', 'git_url
                               'sim_nb.bench.agreement': ('bench.html#agreement', 'sim_nb/bench.py'),
                               'sim_nb.bench.batches': ('bench.html#batches', 'sim_nb/bench.py'),
                               'sim_nb.bench.bench': ('bench.html#bench', 'sim_nb/bench.py'),
+                              'sim_nb.bench.busy_programs': ('bench.html#busy_programs', 'sim_nb/bench.py'),
                               'sim_nb.bench.cache': ('bench.html#cache', 'sim_nb/bench.py'),
                               'sim_nb.bench.columns': ('bench.html#columns', 'sim_nb/bench.py'),
                               'sim_nb.bench.decide': ('bench.html#decide', 'sim_nb/bench.py'),
