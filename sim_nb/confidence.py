@@ -153,7 +153,7 @@ def certify_selection(
 
 # %% ../nbs/18a_confidence.ipynb #5cbeb962
 def abstain(
-    decision: dict,          # of `SimV0Inference.predict`
+    decision: dict,          # of `SimV0Inference.predict` or `SimStream`, whose fail-safe ones have no confidence
     threshold: float,        # accept when its confidence is at or above it
     action: str='slow',      # what to do instead: 'slow' or 'stop'
 ) -> dict:                   # the decision with 'abstained', and a careful action when it is True
@@ -162,6 +162,7 @@ def abstain(
         f"action is {action!r}: an abstained decision maps to 'slow' or 'stop'")
     if decision['action'] not in ACTIONS: raise ValueError(
         f"the decision has action {decision['action']!r}: expected one of {list(ACTIONS)}")
-    if decision['confidence'] >= threshold: return {**decision, 'abstained': False}
+    sure = decision['confidence']
+    if sure is not None and sure >= threshold: return {**decision, 'abstained': False}
     grave = decision['action'] in ('stop', 'reverse') or decision.get('risk_high_alarm', False)
     return {**decision, 'action': 'stop' if grave else action, 'abstained': True}

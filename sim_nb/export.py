@@ -30,10 +30,15 @@ def describe(
                 TELEMETRY: dict(shape=['batch', len(CHANNELS)], dtype='float32', channels=channels)},
         outputs={**{h.logits_key: dict(shape=['batch', h.n], classes=h.classes) for h in HEADS.values()},
                  'confidence': dict(shape=['batch', 1], meaning='logit: is the risk right?')},
-        telemetry_stats=md['telemetry_stats'], calibration={k: v for k, v in md.get('calibration', {}).items() if k != 'data'},
+        telemetry_stats=md['telemetry_stats'], calibration=_without_drives(md.get('calibration', {})),
         **{k: md.get(k) for k in ('llm_name_or_path', 'llm_fingerprint', 'vision_encoder_name', 'vision_features',
                                   'vision_fingerprint')},
         versions={k: importlib.metadata.version(k) for k in ('torch', 'onnx', 'onnxruntime')})
+
+def _without_drives(calibration):
+    "A calibration without the drives that certified it; what it was wrongly made with stays known"
+    seen = calibration.get('data', {}).get('seen')
+    return {k: v for k, v in calibration.items() if k != 'data'} | (dict(data=dict(seen=seen)) if seen else {})
 
 # %% ../nbs/19_export.ipynb #77846c4c
 def swap_in(

@@ -4,11 +4,12 @@
 
 # %% auto #0
 __all__ = ['SPEEDS', 'drive_confusions', 'Interval', 'metric_intervals', 'recall_slices', 'speed_slices', 'reason_slices',
-           'lead_times', 'lead_time_report', 'window_seconds', 'alarm_rules', 'metric_report', 'report_text', 'main']
+           'lead_times', 'lead_time_report', 'alarm_rules', 'metric_report', 'report_text', 'main']
 
 # %% ../nbs/18c_honesty.ipynb #91c0649c
 import argparse
 from dataclasses import asdict, dataclass
+from pathlib import Path
 import numpy as np
 from .labels import HEADS, HIGH, IGNORE_INDEX, REASONS
 from .metrics import confusion, confusion_metrics
@@ -66,6 +67,9 @@ def _interval(name, value, draws, cms, confidence):
     count = cms[head][:, HIGH].sum(1) if 'high' in name else cms[head].sum((1, 2))
     drives = int((count > 0).sum())
     low, high = np.quantile(draws, [(1 - confidence)/2, (1 + confidence)/2]).tolist() if drives > 1 and draws else (None, None)
+    if drives > 1 and value in (0, 1):  # no draw differs: what so many drives can say, each right or wrong as a whole
+        q = ((1 - confidence)/2)**(1/drives)
+        low, high = (q, 1.) if value else (0., 1 - q)
     return Interval(value, low, high, int(count.sum()), drives)
 
 # %% ../nbs/18c_honesty.ipynb #c32508f1
@@ -110,11 +114,12 @@ def reason_slices(
 # %% ../nbs/18c_honesty.ipynb #d86059d1
 from .checkpoint import write_json
 from .config import command
+from .data import episode_prints
 from .confidence import confidence_table
 from .graph import BACKENDS
 from .inference import SimV0Inference
 from .report import text_table
-from .trust import held_out, high_events, p_high
+from .trust import held_out, high_events, p_high, seen_before, window_seconds
 
 # %% ../nbs/18c_honesty.ipynb #89a41a24
 def lead_times(
@@ -154,17 +159,6 @@ def lead_time_report(
                 median_s=float(np.median(caught)) if caught else None, worst_s=min(caught, default=None),
                 alarmed_outside=float(np.asarray(alarms, bool)[outside].mean()) if outside.any() else None)
 
-# %% ../nbs/18c_honesty.ipynb #7be2c9f0
-def window_seconds(
-    ds,           # windows with `rows`, `episodes` and `fps`
-) -> float:       # seconds
-    "The time from one window to the next"
-    if not getattr(ds, 'fps', None): raise ValueError(
-        "the dataset does not say its frame rate: give dt (--dt), the seconds from one window to the next")
-    same = np.diff(np.asarray(ds.episodes)) == 0
-    steps = np.diff(ds.rows[:, -1])[same]
-    return float(np.median(steps))/ds.fps if len(steps) else 1/ds.fps
-
 # %% ../nbs/18c_honesty.ipynb #46a9d3c8
 def alarm_rules(
     inf,       # a `SimV0Inference`
@@ -194,8 +188,12 @@ def metric_report(
     def judge(alarm): return dict(
         recall={k: recall_slices(np.where(alarm, HIGH, 0), y, *g) for k, g in groups.items()},
         lead_time=lead_time_report(alarm, y, out.episodes, dt, horizon))
-    T = inf.metadata.get('calibration', {}).get('temperatures', {})
-    return dict(windows=len(y), drives=len(np.unique(out.episodes)), dt=dt, arithmetic=inf.arithmetic,
+    cal = inf.metadata.get('calibration', {})
+    T, path = cal.get('temperatures', {}), str(data) if isinstance(data, (str, Path)) else None
+    prints = episode_prints(ds)
+    seen = seen_before(inf.metadata, path, prints)
+    if both := set(prints) & set(cal.get('data', {}).get('prints', [])): seen.append(f"{len(both)} of {len(prints)} drives certified the threshold")
+    return dict(seen=seen, guarantee=inf.unguaranteed() or cal.get('guarantee'), windows=len(y), drives=len(np.unique(out.episodes)), dt=dt, arithmetic=inf.arithmetic,
                 metrics={k: asdict(o) for k, o in metric_intervals(preds, out.labels, out.episodes, confidence).items()},
                 confidence=confidence_table(out, T)[:4 if T else 2], alarms={k: judge(a) for k, a in alarm_rules(inf, out).items()})
 
@@ -207,7 +205,8 @@ def report_text(
     "The report for the terminal"
     rows = [dict(metric=k, value=o['value'], low=o['low'], high=o['high'], windows=o['support'], drives=o['drives'])
             for k, o in report['metrics'].items()]
-    parts = [f"{report['windows']:,} windows of {report['drives']} drives, {report['dt']:.3g} s apart; intervals over drives", text_table(rows),
+    parts = [f'NOT HELD OUT: {o}' for o in report['seen']] + [report['guarantee']]*bool(report['guarantee'])
+    parts += [f"{report['windows']:,} windows of {report['drives']} drives, {report['dt']:.3g} s apart; intervals over drives", text_table(rows),
              'How sure: calibration error (ECE) and order (AURC) of the risk answers', text_table(report['confidence'])]
     for name, a in report['alarms'].items():
         drives = a['recall']['drive']

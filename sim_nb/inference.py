@@ -17,7 +17,7 @@ from .config import ConfigError, command
 from .data import SimDataset, build_dataset, check_array, collate_fn, make_dl
 from .model import SimV0Model, decode
 from .graph import BACKENDS, make_backend
-from .runtime import not_guaranteed, with_alarms
+from .runtime import check_calibration, not_guaranteed, with_alarms
 from .loss import MultitaskLoss
 from .metrics import EpochRecord
 from .checkpoint import atomic_open, find_checkpoint, load_trainable, read_checkpoint
@@ -48,6 +48,7 @@ class SimV0Inference:
         ckpt = read_checkpoint(self.path)
         self.metadata, self.epoch, self.metrics = ckpt['metadata'], ckpt['epoch'], ckpt['metrics']
         _check_sizes(self.metadata, ckpt['model_state_dict'], self.path.name)
+        check_calibration(self.metadata.get('calibration'), self.path.name)
         plain = {} if backend == 'torch' else dict(frozen_dtype='fp32')
         self.model = SimV0Model.from_metadata(self.metadata, gradient_checkpointing=False, **plain)
         load_trainable(self.model, ckpt['model_state_dict'], self.path.name)
@@ -98,7 +99,10 @@ def logits(self: SimV0Inference,
             f"{k} holds NaN or infinity in row {int(bad.nonzero()[0])} of the batch: expected finite numbers")
     if len({len(v) for v in x.values()}) > 1 or 0 in map(len, x.values()): raise ValueError(
         f"expected as many rows in each input, and at least one: got { {k: len(v) for k, v in x.items()} }")
-    return self.run({k: v.to(self.device) for k, v in x.items()} or inputs)
+    out = self.run({k: v.to(self.device) for k, v in x.items()} or inputs)
+    bad = [k for k, v in out.items() if not v.isfinite().all()]
+    if bad: raise ValueError(f"the model gave numbers that are not finite in {bad}: is the telemetry within the limits of `CHANNELS`?")
+    return out
 
 # %% ../nbs/16_inference.ipynb #859d4080
 @patch

@@ -4,10 +4,11 @@
 
 # %% auto #0
 __all__ = ['log', 'GRAPHS', 'GRAPH_BACKENDS', 'FORMAT', 'MissingExtra', 'need', 'open_session', 'OnnxGraph', 'sha256',
-           'read_manifest', 'not_guaranteed', 'with_alarms', 'OnnxSim', 'check_input', 'decode_arrays']
+           'read_manifest', 'check_calibration', 'not_guaranteed', 'with_alarms', 'OnnxSim', 'check_input',
+           'decode_arrays']
 
 # %% ../nbs/15a_runtime.ipynb #6611a19a
-import hashlib, importlib, json, logging, os, sys
+import hashlib, importlib, json, logging, math, os, sys
 from pathlib import Path
 import numpy as np
 from fastcore.basics import patch
@@ -91,14 +92,30 @@ def read_manifest(
     return m
 
 # %% ../nbs/15a_runtime.ipynb #ca11b002
+def check_calibration(
+    calibration: dict,  # from a checkpoint or a `model.json`
+    source,             # its file, for the error
+):
+    "Refuse a calibration that nobody can use"
+    if not calibration: return
+    lacks = [k for k in ('temperatures', 'certificate', 'guarantee') if k not in calibration]
+    if lacks: raise ValueError(f"{source}: the calibration lacks {', '.join(lacks)}. Run sim_calibrate again")
+    bad = {k: v for k, v in calibration['temperatures'].items() if not (isinstance(v, (int, float)) and 0 < v < math.inf)}
+    if bad: raise ValueError(f"{source}: the temperatures {bad} are not finite numbers above 0. Run sim_calibrate again")
+    t = calibration['certificate'].get('threshold')
+    if t is not None and not (isinstance(t, (int, float)) and 0 <= t <= 1): raise ValueError(
+        f"{source}: the threshold {t!r} is no probability. Run sim_calibrate again")
+
 def not_guaranteed(
     calibration: dict,  # of `sim_calibrate`; empty without one
     arithmetic: str,    # of the model that uses it, e.g. 'torch, fp32' or 'onnx'
     backend: str,       # its name for `sim_calibrate`
 ):                      # a sentence; None when the certificate holds, or when there is none
     "Why a certified threshold does not hold for a model"
-    made = calibration.get('arithmetic', ['an unknown one'])
-    if calibration.get('certificate', {}).get('threshold') is None or arithmetic in made: return None
+    if calibration.get('certificate', {}).get('threshold') is None: return None
+    seen, made = calibration.get('data', {}).get('seen'), calibration.get('arithmetic', ['an unknown one'])
+    if seen: return f"NOT GUARANTEED: the threshold was found on drives that the model has seen: {'; '.join(seen)}"
+    if arithmetic in made: return None
     return (f"NOT GUARANTEED: the threshold was certified for the arithmetic {' and '.join(map(repr, made))}, "
             f"and this model computes in {arithmetic!r}. "
             f"Calibrate with it: sim_calibrate --backend {backend} (several backends may be named)")
@@ -112,7 +129,7 @@ def with_alarms(
     "Add the alarm of a calibrated model to its predictions"
     if not calibration: return preds
     t, words = calibration['certificate']['threshold'], doubt or calibration['guarantee']
-    return [o | dict(p_high=float(p), **({} if t is None else dict(risk_high_alarm=bool(p >= t))), guarantee=words)
+    return [o | dict(p_high=float(p), **({} if t is None else dict(risk_high_alarm=not p < t)), guarantee=words)
             for o, p in zip(preds, p_high)]
 
 # %% ../nbs/15a_runtime.ipynb #34afcd48
@@ -132,6 +149,7 @@ class OnnxSim:
         self.graph = OnnxGraph(path, threads)
         self.F, self.dv = self.metadata['F'], self.metadata['dv']
         self.calibration = self.metadata.get('calibration') or {}
+        check_calibration(self.calibration, folder)
         self.doubt = not_guaranteed(self.calibration, self.arithmetic, GRAPH_BACKENDS[precision])
         if self.doubt: log.warning(f'{folder}: {self.doubt}')
 
@@ -181,7 +199,10 @@ def logits(self: OnnxSim,
 ) -> dict:      # risk_logits [B, 4], reason_logits [B, 4], action_logits [B, 6], confidence [B, 1] (a logit)
     "What the heads answer"
     x = check_input(vis_feats, (None, self.F, self.dv), VIS_FEATS)
-    return self.graph(**{VIS_FEATS: x, TELEMETRY: check_input(telemetry, (len(x), len(CHANNELS)), TELEMETRY)})
+    out = self.graph(**{VIS_FEATS: x, TELEMETRY: check_input(telemetry, (len(x), len(CHANNELS)), TELEMETRY)})
+    bad = [k for k, v in out.items() if not np.isfinite(v).all()]
+    if bad: raise ValueError(f"the model gave numbers that are not finite in {bad}: is the telemetry within the limits of `CHANNELS`?")
+    return out
 
 @patch
 def calibrated(self: OnnxSim,

@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['UNITS', 'TEMPERATURES', 'MIN_WINDOWS', 'allowed_misses', 'units_needed', 'high_events', 'unit_scores',
            'RecallCertificate', 'certify', 'false_alarms', 'in_words', 'CalibrationError', 'nll', 'fit_temperature',
-           'HeldOut', 'held_out', 'confidence_pairs', 'fit_temperatures', 'seen_before', 'p_high', 'calibrate',
-           'write_calibrated', 'main']
+           'HeldOut', 'held_out', 'confidence_pairs', 'fit_temperatures', 'seen_before', 'window_seconds', 'p_high',
+           'calibrate', 'write_calibrated', 'main']
 
 # %% ../nbs/18_trust.ipynb #faabeea2
 import argparse, math, os, shutil
@@ -143,13 +143,15 @@ def false_alarms(
 # %% ../nbs/18_trust.ipynb #2b6d226f
 def in_words(
     cert: RecallCertificate,
-) -> str:  # one or two sentences
+    dt: float=None,  # seconds from one window to the next
+) -> str:            # one or two sentences
     "The guarantee, or what is missing for one, as a person reads it"
     unit = dict(episode='drives with a high moment', event='high events',
                 window='high windows')[cert.unit]
-    when = '' if cert.unit == 'window' else f" (alarm within {cert.within} windows of each start)"
-    goal = (f"at least {cert.recall:.1%} of new {unit} are caught{when}, "
-            f"with {cert.confidence:.0%} confidence")
+    seconds = '' if dt is None else f' or {(cert.within - 1)*dt:.3g} s'
+    when = '' if cert.unit == 'window' else f" (alarm within {cert.within} windows{seconds} of each start)"
+    goal = (f"at least {_percent(cert.recall, 1)} of new {unit} are caught{when}, "
+            f"with {_percent(cert.confidence, 0)} confidence")
     if not cert.certified: return (
         f"NOT CERTIFIABLE: {cert.units} {unit} in the calibration data, {cert.needed} are needed "
         f"(without a miss) to say that {goal}. Record {cert.needed - cert.units} more, "
@@ -158,6 +160,11 @@ def in_words(
     return (f"CERTIFIED: alarm at P(high) >= {cert.threshold:.4g}: {goal} "
             f"({cert.units} {unit}, {cert.misses} missed). False alarms on the calibration data: "
             f"{'unknown' if far is None else f'{far:.1%}'} of the windows below high.")
+
+def _percent(x, digits):
+    "A share in percent; never 100 when it is less"
+    s = f'{x:.{digits}%}'
+    return s if x == 1 or not s.startswith('100') else f'{100*x:.6g}%'
 
 # %% ../nbs/18_trust.ipynb #24e6991e
 class CalibrationError(ValueError):
@@ -283,6 +290,17 @@ def _same_path(a, b):
     try: return str(a) == str(b) or os.path.realpath(a) == os.path.realpath(b)
     except ValueError: return False
 
+# %% ../nbs/18_trust.ipynb #7be2c9f0
+def window_seconds(
+    ds,           # windows with `rows`, `episodes` and `fps`
+) -> float:       # seconds
+    "The time from one window to the next"
+    if not getattr(ds, 'fps', None): raise ValueError(
+        "the dataset does not say its frame rate: give dt (--dt), the seconds from one window to the next")
+    same = np.diff(np.asarray(ds.episodes)) == 0
+    steps = np.diff(ds.rows[:, -1])[same]
+    return float(np.median(steps))/ds.fps if len(steps) else 1/ds.fps
+
 # %% ../nbs/18_trust.ipynb #30060898
 def p_high(
     logits,       # risk logits [N, 4]
@@ -313,6 +331,7 @@ def calibrate(
         f"the calibration data is not held out: {'; '.join(seen)}. Give other drives")
     infs = _with_backends(inf, backends)
     outs = [held_out(o, ds, bs) for o in infs]
+    if fit_data is not None and not force: _refuse_trained(inf, fit_data)
     if fit_data is not None and set(prints) & set(episode_prints(inf.open_data(fit_data))):
         raise CalibrationError("fit_data and data share drives: temperatures from the drives that "
                                "certify make the guarantee void")
@@ -325,9 +344,17 @@ def calibrate(
     facts = dict(path=path, prints=prints, seen=seen, drives=len(np.unique(rest.episodes)), windows=len(p),
                  fit_path=str(fit_data) if isinstance(fit_data, (str, Path)) else None,
                  fit_drives=len(np.unique(fit.episodes)))
+    dt = window_seconds(ds) if getattr(ds, 'fps', None) else None
     return plain(dict(temperatures=temperatures, refused=refused, certificate=cert.to_dict(),
-                      guarantee=in_words(cert), arithmetic=[o.arithmetic for o in infs], data=facts,
+                      guarantee=in_words(cert, dt), dt=dt, arithmetic=[o.arithmetic for o in infs], data=facts,
                       date=datetime.now(timezone.utc).isoformat(timespec='seconds')))
+
+def _refuse_trained(inf, data):
+    "Temperatures from drives that the model was trained on would make it too sure"
+    path = str(data) if isinstance(data, (str, Path)) else None
+    known = seen_before(inf.metadata, path, episode_prints(inf.open_data(data)))
+    if bad := [o for o in known if ' the train split' in o]: raise CalibrationError(
+        f"fit_data is not held out from training: {'; '.join(bad)}. Give other drives, such as those of validation")
 
 def _with_backends(inf, backends):
     "The model in each backend, the first one first"
@@ -353,7 +380,10 @@ def write_calibrated(
     ckpt['metadata'] = {**ckpt['metadata'], 'calibration': calibration}
     out = path.with_name('calibrated.pt') if out is None else Path(out)
     out.parent.mkdir(parents=True, exist_ok=True)
-    if out.exists(): shutil.copy2(out, _free_name(out))
+    if out.exists():
+        old = _free_name(out)
+        shutil.copy2(out, old)
+        print(f"the file that was there is kept as {old}")
     with atomic_open(out, 'wb') as f: torch.save(plain(ckpt), f)
     return out
 
@@ -400,9 +430,11 @@ def main(
     for k, T in cal['temperatures'].items():
         print(f"temperature of {k}: {T:.3f}", f"refused: {cal['refused'][k]}" if k in cal['refused'] else '')
     print(cal['guarantee'])
-    print(f"holds for the arithmetic {' and '.join(map(repr, cal['arithmetic']))}")
-    print(f"written to {write_calibrated(inf.path, cal, inf.path if a.in_place else a.out)}")
-    return 0 if cal['certificate']['certified'] else 1
+    good = cal['certificate']['certified'] and not cal['data']['seen']
+    if good: print(f"holds for the arithmetic {' and '.join(map(repr, cal['arithmetic']))}")
+    out = write_calibrated(inf.path, cal, inf.path if a.in_place else a.out)
+    print(f"written to {out}: use it as --checkpoint {out}")
+    return 0 if good else 1
 
 # %% ../nbs/18_trust.ipynb #d7c23022
 #| eval: false
