@@ -118,11 +118,11 @@ def bet_against(
 class SelectiveCertificate:
     "Below which confidence to abstain, and what is guaranteed for the rest"
     certified: bool         # False: no coverage could be certified
-    risk: float             # bound on the share of wrong risk answers among accepted windows
+    risk: float             # bound on the share of wrong risk answers among accepted windows; all drives count the same
     confidence: float       # of the guarantee
     drives: int             # that were used
     threshold: float=None   # accept when the score is at or above it
-    coverage: float=None    # share of windows accepted on these drives
+    coverage: float=None    # share of windows accepted, all drives counting the same
     observed: float=None    # share of wrong answers among them
 
     def to_dict(self): return asdict(self)
@@ -136,19 +136,20 @@ def certify_selection(
     risk: float=.1,          # bound on the selective risk
     confidence: float=.95,   # of the guarantee
 ) -> SelectiveCertificate:
-    "The largest coverage whose selective risk is at most `risk`, with the stated confidence"
+    "The largest coverage whose selective risk, over drives of equal weight, is at most `risk`, with the stated confidence"
     for k, v in dict(risk=risk, confidence=confidence).items():
         if not 0 < v < 1: raise ValueError(f"{k} is {v}: expected a share between 0 and 1")
     s, wrong = np.asarray(score, float), ~np.asarray(right, bool)
     drives, place = np.unique(np.asarray(episodes), return_inverse=True)
     n = np.bincount(place)
+    weight = 1/n[place]  # a long drive counts as much as a short one
     cert = SelectiveCertificate(False, risk, confidence, len(drives))
     for _, t in thresholds:
         take = s >= t
         z = np.bincount(place, take*(wrong - risk), len(n))/np.maximum(n, 1)
         if bet_against(z, risk) > 1 - confidence: break
-        cert.certified, cert.threshold, cert.coverage = True, t, float(take.mean())
-        cert.observed = float(wrong[take].mean()) if take.any() else None
+        cert.certified, cert.threshold, cert.coverage = True, t, float(weight[take].sum()/len(n))
+        cert.observed = float(weight[take & wrong].sum()/weight[take].sum()) if take.any() else None
     return cert
 
 # %% ../nbs/18a_confidence.ipynb #5cbeb962

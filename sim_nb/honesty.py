@@ -182,6 +182,8 @@ def metric_report(
     "Every metric with its interval, recall of high in slices, seconds of warning"
     ds = inf.open_data(data)
     dt = window_seconds(ds) if dt is None else dt
+    for k, v in dict(dt=dt, horizon=horizon).items():
+        if not 0 < v < np.inf: raise ValueError(f"{k} is {v}: expected seconds above 0")
     out = held_out(inf, ds, bs)
     y, preds = out.labels['risk'], {k: out.logits[k].argmax(1) for k in HEADS}
     groups = dict(drive=(out.episodes,), speed=speed_slices(ds.telemetry), reason=reason_slices(out.labels['reason']))

@@ -177,7 +177,7 @@ def batches(self: SimV0Inference,
     bs=None,   # windows per batch; None: as in training
 ):             # loader of (inputs, targets)
     "The batches of a dataset, in order"
-    return make_dl(self.open_data(data), bs or self.metadata.get('data', {}).get('batch_size', 32))
+    return make_dl(self.open_data(data), self.metadata.get('data', {}).get('batch_size', 32) if bs is None else bs)
 
 @patch
 def predict_data(self: SimV0Inference,

@@ -404,15 +404,17 @@ def fit(cls: DriftAlarm,
     alpha: float=.05,  # bound on the share of drives with a false alarm
 ) -> 'DriftAlarm':
     "Take the threshold from usual drives"
+    if not 0 < alpha < 1: raise ValueError(f"alpha is {alpha}: expected a share between 0 and 1")
     s, ep = np.asarray(scores, float), np.asarray(episodes)
     drives = [s[ep == e] for e in np.unique(ep)]
-    n, needed = len(drives), math.ceil(1/alpha) - 1
-    if n < needed: raise CalibrationError(
+    n, needed = len(drives), math.ceil(1/alpha - 1e-9) - 1
+    above = math.floor(alpha*(n + 1) + 1e-9)  # usual drives that may lie at or above the threshold
+    if above < 1: raise CalibrationError(
         f"{n} usual drives: a false-alarm rate of {alpha:.0%} needs {needed} or more")
     scale = float(stats.median_abs_deviation(s, scale='normal'))
     new = cls(float(np.median(s)), scale or 1., math.inf, alpha, n)
     peaks = np.sort([new.sums(d).max() for d in drives])
-    new.threshold = float(peaks[n - math.floor(alpha*(n + 1))])
+    new.threshold = float(peaks[n - above])
     return new
 
 # %% ../nbs/18b_ood.ipynb #5df3742f
