@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 from .labels import ACTIONS, CHANNELS, HEADS, HIGH, IGNORE_INDEX, REASONS, RISKS
-from .config import ConfigError, command, read_yaml
+from .config import ConfigError, command, import_class, read_yaml
 from .data import build_dataset
 from .lerobot import (DatasetError, FrameFolder, MissingFileError, VideoReader, episode_rows, find_camera,
                             find_source, label_values, load_episodes, load_info, telemetry_map)
@@ -213,6 +213,8 @@ def open_data(
 ) -> list:            # of `Recording`; one empty recording when nothing can be read
     "The episodes of a dataset, whatever its form"
     name = Path(path).name
+    if cls: import_class(cls)  # a wrong word of the caller is no defect of the data
+    if kwargs.get('telemetry') is not None: telemetry_map(kwargs['telemetry'])
     try:
         if cls: return from_dataset(build_dataset(cls, str(path), **kwargs), name, frames)
         if (Path(path)/'meta').is_dir(): return read_lerobot(path, frames=frames, **kwargs)
@@ -689,7 +691,8 @@ def main(
     args=None,  # list of words; None: those of the command line
 ):
     "`sim_check`: an audit of a dataset; exit code 1 when there are errors"
-    p = argparse.ArgumentParser('sim_check', description='Look for defects, contradictions and leaks in a dataset.')
+    p = argparse.ArgumentParser('sim_check', description='Look for defects, contradictions and leaks in a dataset.',
+                                epilog='Exit code: 0 no errors, 1 errors in the data, 2 a wrong argument.')
     p.add_argument('--data', required=True, help='folder of a LeRobot dataset, or of drives with a frames.csv')
     p.add_argument('--against', nargs='+', default=[], metavar='SPLIT', help='other splits, to look for leaks')
     p.add_argument('--out', help='report to write: an .html page, or the findings as .json')
@@ -700,6 +703,8 @@ def main(
                    help='open the data with this dataset class, e.g. sim_nb.data.DummySimDataset')
     p.add_argument('--no-frames', action='store_true', help='leave the pictures out: fast')
     a = p.parse_args(args)
+    if a.F < 1: p.error(f'--F is {a.F}: expected 1 frame or more')
+    if a.out and Path(a.out).suffix not in ('.html', '.json'): p.error(f'--out is {a.out}: expected a name that ends in .html or .json')
     kw = dict(telemetry=a.telemetry and read_yaml(a.telemetry, '--telemetry'), camera=a.camera)
     kw = {k: v for k, v in kw.items() if v}
     recs, *others = [open_data(o, a.cls, not a.no_frames, **kw) for o in (a.data, *a.against)]

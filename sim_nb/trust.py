@@ -394,7 +394,8 @@ def _free_name(path):
 
 # %% ../nbs/18_trust.ipynb #653af59c
 def _parser():
-    p = argparse.ArgumentParser('sim_calibrate', description='Certify the recall of "high" on held-out drives.')
+    p = argparse.ArgumentParser('sim_calibrate', description='Certify the recall of "high" on held-out drives.',
+                                epilog='Exit code: 0 certified, 1 not certifiable or forced, 2 a wrong argument or drives that were seen.')
     p.add_argument('--checkpoint', required=True, help='a checkpoint file, or a run folder and then its best one')
     p.add_argument('--data', required=True, help="held-out split, opened by the class that opened the training data")
     p.add_argument('--recall', type=float, default=.95, help='recall to guarantee (default 0.95)')
