@@ -454,6 +454,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '', 'doc_host': '', 'git_url
                                                                                 'sim_nb/inference.py'),
                                   'sim_nb.inference.SimV0Inference.__repr__': ( 'inference.html#simv0inference.__repr__',
                                                                                 'sim_nb/inference.py'),
+                                  'sim_nb.inference.SimV0Inference._say_calibrated': ( 'inference.html#simv0inference._say_calibrated',
+                                                                                       'sim_nb/inference.py'),
                                   'sim_nb.inference.SimV0Inference._to': ('inference.html#simv0inference._to', 'sim_nb/inference.py'),
                                   'sim_nb.inference.SimV0Inference._with_features': ( 'inference.html#simv0inference._with_features',
                                                                                       'sim_nb/inference.py'),

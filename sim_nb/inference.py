@@ -55,7 +55,13 @@ class SimV0Inference:
         self.device = self._to(device)
         self.pic = VIS_FEATS if self.model.encoder is None else FRAMES
         self.backend, self.run = backend, make_backend(self.model, backend)
+        self._say_calibrated(checkpoint_path)
         if self.unguaranteed(): log.warning(f'{self.path.name}: {self.unguaranteed()}')
+
+    def _say_calibrated(self, asked):
+        other = self.path.with_name('calibrated.pt')
+        if Path(asked).is_dir() and other.is_file() and not self.metadata.get('calibration'): log.warning(
+            f"{self.path.name} has no certified alarm; {other} has one: give that file to use it")
 
     def _to(self, device):
         try: device = torch.empty(0, device=device).device
