@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 from scipy import special
 from .labels import ACTIONS, HEADS, IGNORE_INDEX
+from .runtime import is_grave
 from .trust import CalibrationError, HeldOut, confidence_pairs, fit_temperatures
 
 # %% ../nbs/18a_confidence.ipynb #b554c4c3
@@ -165,5 +166,4 @@ def abstain(
         f"the decision has action {decision['action']!r}: expected one of {list(ACTIONS)}")
     sure = decision['confidence']
     if sure is not None and sure >= threshold: return {**decision, 'abstained': False}
-    grave = decision['action'] in ('stop', 'reverse') or decision.get('risk_high_alarm', False)
-    return {**decision, 'action': 'stop' if grave else action, 'abstained': True}
+    return {**decision, 'action': 'stop' if is_grave(decision) else action, 'abstained': True}

@@ -9,7 +9,6 @@ __all__ = ['SPEEDS', 'drive_confusions', 'Interval', 'metric_intervals', 'recall
 # %% ../nbs/18c_honesty.ipynb #91c0649c
 import argparse
 from dataclasses import asdict, dataclass
-from pathlib import Path
 import numpy as np
 from .labels import HEADS, HIGH, IGNORE_INDEX, REASONS
 from .metrics import confusion, confusion_metrics
@@ -182,6 +181,7 @@ def metric_report(
     "Every metric with its interval, recall of high in slices, seconds of warning"
     ds = inf.open_data(data)
     dt = window_seconds(ds) if dt is None else dt
+    if dt is None: raise ValueError("the dataset does not say its frame rate: give dt (--dt), the seconds from one window to the next")
     for k, v in dict(dt=dt, horizon=horizon).items():
         if not 0 < v < np.inf: raise ValueError(f"{k} is {v}: expected seconds above 0")
     out = held_out(inf, ds, bs)
@@ -191,9 +191,8 @@ def metric_report(
         recall={k: recall_slices(np.where(alarm, HIGH, 0), y, *g) for k, g in groups.items()},
         lead_time=lead_time_report(alarm, y, out.episodes, dt, horizon))
     cal = inf.metadata.get('calibration', {})
-    T, path = cal.get('temperatures', {}), str(data) if isinstance(data, (str, Path)) else None
-    prints = episode_prints(ds)
-    seen = seen_before(inf.metadata, path, prints)
+    T, prints = cal.get('temperatures', {}), episode_prints(ds)
+    seen = seen_before(inf.metadata, data, prints)
     if both := set(prints) & set(cal.get('data', {}).get('prints', [])): seen.append(f"{len(both)} of {len(prints)} drives certified the threshold")
     return dict(seen=seen, guarantee=inf.unguaranteed() or cal.get('guarantee'), windows=len(y), drives=len(np.unique(out.episodes)), dt=dt, arithmetic=inf.arithmetic,
                 metrics={k: asdict(o) for k, o in metric_intervals(preds, out.labels, out.episodes, confidence).items()},

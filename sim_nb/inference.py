@@ -17,7 +17,7 @@ from .config import ConfigError, command
 from .data import SimDataset, build_dataset, check_array, collate_fn, make_dl
 from .model import SimV0Model, decode
 from .graph import BACKENDS, make_backend
-from .runtime import check_calibration, not_guaranteed, with_alarms
+from .runtime import check_calibration, check_finite, not_guaranteed, scaled, with_alarms
 from .loss import MultitaskLoss
 from .metrics import EpochRecord
 from .checkpoint import atomic_open, find_checkpoint, load_trainable, read_checkpoint
@@ -61,7 +61,7 @@ class SimV0Inference:
     def _say_calibrated(self, asked):
         other = self.path.with_name('calibrated.pt')
         if Path(asked).is_dir() and other.is_file() and not self.metadata.get('calibration'): log.warning(
-            f"{self.path.name} has no certified alarm; {other} has one: give that file to use it")
+            f"{self.path.name} is not calibrated, {other} is: give that file to use its calibration")
 
     def _to(self, device):
         try: device = torch.empty(0, device=device).device
@@ -105,10 +105,7 @@ def logits(self: SimV0Inference,
             f"{k} holds NaN or infinity in row {int(bad.nonzero()[0])} of the batch: expected finite numbers")
     if len({len(v) for v in x.values()}) > 1 or 0 in map(len, x.values()): raise ValueError(
         f"expected as many rows in each input, and at least one: got { {k: len(v) for k, v in x.items()} }")
-    out = self.run({k: v.to(self.device) for k, v in x.items()} or inputs)
-    bad = [k for k, v in out.items() if not v.isfinite().all()]
-    if bad: raise ValueError(f"the model gave numbers that are not finite in {bad}: is the telemetry within the limits of `CHANNELS`?")
-    return out
+    return check_finite(self.run({k: v.to(self.device) for k, v in x.items()} or inputs))
 
 # %% ../nbs/16_inference.ipynb #859d4080
 @patch
@@ -116,8 +113,7 @@ def calibrated(self: SimV0Inference,
     out: dict,  # of `logits`
 ) -> dict:      # the same keys
     "Logits over the temperatures of the checkpoint; unchanged when it has none"
-    temperatures = self.metadata.get('calibration', {}).get('temperatures', {})
-    return {k: v / temperatures.get(k.removesuffix('_logits'), 1.) for k, v in out.items()}
+    return scaled(out, self.metadata.get('calibration', {}))
 
 @patch
 def alarms(self: SimV0Inference,

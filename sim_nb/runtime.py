@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['log', 'GRAPHS', 'GRAPH_BACKENDS', 'FORMAT', 'MissingExtra', 'need', 'open_session', 'OnnxGraph', 'sha256',
-           'read_manifest', 'check_calibration', 'not_guaranteed', 'with_alarms', 'OnnxSim', 'check_input',
-           'decode_arrays']
+           'read_manifest', 'check_calibration', 'not_guaranteed', 'check_finite', 'scaled', 'with_alarms', 'is_grave',
+           'OnnxSim', 'check_input', 'decode_arrays']
 
 # %% ../nbs/15a_runtime.ipynb #6611a19a
 import hashlib, importlib, json, logging, math, os, sys
@@ -106,6 +106,7 @@ def check_calibration(
     if t is not None and not (isinstance(t, (int, float)) and 0 <= t <= 1): raise ValueError(
         f"{source}: the threshold {t!r} is no probability. Run sim_calibrate again")
 
+# %% ../nbs/15a_runtime.ipynb #ca11b007
 def not_guaranteed(
     calibration: dict,  # of `sim_calibrate`; empty without one
     arithmetic: str,    # of the model that uses it, e.g. 'torch, fp32' or 'onnx'
@@ -120,6 +121,24 @@ def not_guaranteed(
             f"and this model computes in {arithmetic!r}. "
             f"Calibrate with it: sim_calibrate --backend {backend} (several backends may be named)")
 
+# %% ../nbs/15a_runtime.ipynb #ca11b010
+def check_finite(
+    out: dict,  # logits of the heads, arrays or tensors [B, n]
+) -> dict:      # the same
+    "Refuse logits with NaN or infinity"
+    bad = [k for k, v in out.items() if not (v - v == 0).all()]
+    if bad: raise ValueError(f"the model gave numbers that are not finite in {bad}: is the telemetry within the limits of `CHANNELS`?")
+    return out
+
+def scaled(
+    out: dict,          # logits of the heads, arrays or tensors [B, n]
+    calibration: dict,  # of `sim_calibrate`; empty without one
+) -> dict:              # the same keys
+    "Logits over the temperatures of a calibration"
+    temperatures = calibration.get('temperatures', {})
+    return {k: v / temperatures.get(k.removesuffix('_logits'), 1.) for k, v in out.items()}
+
+# %% ../nbs/15a_runtime.ipynb #ca11b012
 def with_alarms(
     preds: list,        # of `decode`, one dict per sample
     p_high,             # probability of "high", calibrated [B]
@@ -131,6 +150,12 @@ def with_alarms(
     t, words = calibration['certificate']['threshold'], doubt or calibration['guarantee']
     return [o | dict(p_high=float(p), **({} if t is None else dict(risk_high_alarm=not p < t)), guarantee=words)
             for o, p in zip(preds, p_high)]
+
+def is_grave(
+    decision: dict,  # with an action, and risk_high_alarm when there is a threshold
+) -> bool:
+    "Does it ask to `stop` or `reverse`, or does the alarm sound? Then nothing milder than `stop` may take its place"
+    return decision['action'] in ('stop', 'reverse') or decision.get('risk_high_alarm', False)
 
 # %% ../nbs/15a_runtime.ipynb #34afcd48
 class OnnxSim:
@@ -199,18 +224,7 @@ def logits(self: OnnxSim,
 ) -> dict:      # risk_logits [B, 4], reason_logits [B, 4], action_logits [B, 6], confidence [B, 1] (a logit)
     "What the heads answer"
     x = check_input(vis_feats, (None, self.F, self.dv), VIS_FEATS)
-    out = self.graph(**{VIS_FEATS: x, TELEMETRY: check_input(telemetry, (len(x), len(CHANNELS)), TELEMETRY)})
-    bad = [k for k, v in out.items() if not np.isfinite(v).all()]
-    if bad: raise ValueError(f"the model gave numbers that are not finite in {bad}: is the telemetry within the limits of `CHANNELS`?")
-    return out
-
-@patch
-def calibrated(self: OnnxSim,
-    out: dict,  # of `logits`
-) -> dict:      # the same keys
-    "Logits over the temperatures of the calibration; unchanged when there is none"
-    temperatures = self.calibration.get('temperatures', {})
-    return {k: v / temperatures.get(k.removesuffix('_logits'), 1.) for k, v in out.items()}
+    return check_finite(self.graph(**{VIS_FEATS: x, TELEMETRY: check_input(telemetry, (len(x), len(CHANNELS)), TELEMETRY)}))
 
 @patch
 def predict(self: OnnxSim,
@@ -219,7 +233,7 @@ def predict(self: OnnxSim,
     sample_ids = None,  # list of str [B], or None
 ) -> list:              # one dict per sample; with the alarm of a calibrated model, see `with_alarms`
     "Predictions for a batch"
-    out = self.calibrated(self.logits(vis_feats, telemetry))
+    out = scaled(self.logits(vis_feats, telemetry), self.calibration)
     z = out['risk_logits'].astype(np.float64)
     p = np.exp(z - z.max(1, keepdims=True))
     preds = decode_arrays(out, self.get_label_maps(), sample_ids)

@@ -18,7 +18,7 @@ from fastcore.basics import patch
 from .labels import CHANNELS, HEADS, TELEMETRY, VIS_FEATS
 from .data import build_dataset
 from .model import decode
-from .runtime import OnnxGraph
+from .runtime import OnnxGraph, check_finite, is_grave
 from .graph import OnnxBackend, _key, cached_graph, export_encoder, features_model
 from .vision import FastPath, encode_plain, load_encoder, one_thread, resize_frames
 from .inference import SimV0Inference
@@ -182,8 +182,7 @@ def _features(self: SimStream, frame):
 def _answer(self: SimStream, feats, telemetry):
     "The model's decision for one window"
     dev = self.inf.device
-    out = self._logits({VIS_FEATS: feats[None].to(dev), TELEMETRY: torch.from_numpy(telemetry)[None].to(dev)})
-    if not all(torch.isfinite(v).all() for v in out.values()): raise ValueError('the model gave a number that is not finite')
+    out = check_finite(self._logits({VIS_FEATS: feats[None].to(dev), TELEMETRY: torch.from_numpy(telemetry)[None].to(dev)}))
     out = self.inf.calibrated(out)
     return decode(out)[0] | self.inf.alarms(out)[0]
 
@@ -250,8 +249,7 @@ def push(self: SimStream,
 def _too_late(self: SimStream, d, took):
     "An answer after the deadline: the safer one of its action and that of the table"
     late = fail_safe('late', d['time'], f"{took*1e3:.1f} ms, at most {self.deadline_s*1e3:.1f}")
-    grave = d['action'] in ('stop', 'reverse') or d.get('risk_high_alarm', False)
-    return dict(late, action='stop' if grave else late['action'], **{k: d[k] for k in ALARM if k in d})
+    return dict(late, action='stop' if is_grave(d) else late['action'], **{k: d[k] for k in ALARM if k in d})
 
 @patch
 def _keep(self: SimStream, d):
