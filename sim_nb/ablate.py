@@ -23,8 +23,9 @@ from .config import ConfigError, ModelConfig, TrainingConfig, command, load_conf
 from .data import TelemetryStats, make_dl
 from .llm import RANDOM_LLMS, load_llm
 from .model import SimV0Model
-from .metrics import confusion, f1_macro, high_recall
+from .metrics import confusion, f1_macro, false_alarm_rate, high_recall
 from .checkpoint import plain, write_json
+from .honesty import interval_ends
 from .report import Report, text_table
 from .train import fit_sizes, open_split
 
@@ -262,10 +263,9 @@ def measures(
 ) -> dict:      # of `MEASURES`, None without support
     "The numbers of the table, from confusion matrices"
     f1 = {k: f1_macro(cm) for k, cm in cms.items()}
-    known, below = [v for v in f1.values() if v is not None], cms['risk'][:HIGH]
+    known = [v for v in f1.values() if v is not None]
     return dict(mean_f1=sum(known)/len(known) if known else None, **{f'{k}_f1': v for k, v in f1.items()},
-                recall_high=high_recall(cms['risk']),
-                false_alarms=float(below[:, HIGH].sum()/below.sum()) if below.sum() else None)
+                recall_high=high_recall(cms['risk']), false_alarms=false_alarm_rate(cms['risk']))
 
 # %% ../nbs/21_ablate.ipynb #78d74494
 @torch.no_grad()
@@ -415,6 +415,7 @@ def summary(
     d = draws(ok, n)
     for k in MEASURES:
         vals, ends = [r[k] for r in ok if r[k] is not None], interval(d[k])
+        if set(vals) in ({0.}, {1.}): ends = interval_ends(vals[0], d[k], _support(ok[0], k))
         res[k] = [float(np.mean(vals)), *ends] if vals and ends else None
     other = [r for r in first or () if 'failed' not in r]
     res['difference'] = None
@@ -422,8 +423,16 @@ def summary(
                                                    *interval(d['mean_f1'] - draws(other, n)['mean_f1'])]
     return {**res, 'ms': min(r['ms'] for r in ok), 'trainable': ok[0]['trainable'], 'total': ok[0]['total']}
 
+def _support(run, k):
+    "Drives that count for a measure"
+    cm = np.array(run['confusions'][k.removesuffix('_f1') if k.removesuffix('_f1') in HEADS else 'risk'])  # [E, n, n]
+    count = dict(recall_high=cm[:, HIGH], false_alarms=cm[:, :HIGH]).get(k, cm)
+    return int(count.reshape(len(cm), -1).any(1).sum())
+
 # %% ../nbs/21_ablate.ipynb #efaa82e9
-def _cell(v, sign=''): return '–' if v is None else f'{v[0]:{sign}.3f} [{v[1]:{sign}.3f}, {v[2]:{sign}.3f}]'
+def _cell(v, sign=''):
+    if v is None or v[1] is None: return '–' if v is None else f'{v[0]:{sign}.3f} [no interval]'
+    return f'{v[0]:{sign}.3f} [{v[1]:{sign}.3f}, {v[2]:{sign}.3f}]'
 
 def table_rows(
     rows: list,  # of `summary`

@@ -344,7 +344,13 @@ def command(
     "Make a console script of `main`: a mistake of the user is one line and exit code 2"
     @functools.wraps(main)
     def _main(args=None):
-        try: return main(args)
+        try:
+            res = main(args)
+            sys.stdout.flush()
+            return res
+        except BrokenPipeError:  # the reader has gone; nothing more can be written, also not at exit
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.__stdout__.fileno())
+            raise SystemExit(141) from None  # 128 + SIGPIPE
         except (ValueError, OSError, KeyError, FloatingPointError) as e:
             msg = e.args[0] if isinstance(e, KeyError) and e.args else e
             bug = isinstance(e, KeyError) and ' ' not in str(msg)  # a bare key, not a sentence
