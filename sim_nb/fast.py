@@ -270,7 +270,7 @@ static inline __attribute__((always_inline)) void product(const int mode, Prod p
 
 # %% ../nbs/06a_fast.ipynb #a1c0de04
 _AVX512 = r'''
-enum { ROWS = 12 };
+enum { ROWS = 12, AHEAD = 4096 };  // rows of a block, how many weights ahead to fetch
 static inline __attribute__((always_inline)) void block(const int r, const bf16 *A, long lda, const bf16 *B, long kb, const bf16 *next, long lines, float (*c)[32]) {
     __m512 s[ROWS][2];
     #pragma GCC unroll 12
@@ -279,6 +279,7 @@ static inline __attribute__((always_inline)) void block(const int r, const bf16 
         for (long l = 0; l < lines; l++) _mm_prefetch((const char *)(next + k * 1024 + l * 32), _MM_HINT_T1);
         for (int q = 0; q < 16; q++) {
             const __m512bh b0 = (__m512bh)_mm512_loadu_si512(B + q * 32), b1 = (__m512bh)_mm512_loadu_si512(B + 512 + q * 32);
+            _mm_prefetch((const char *)(B + q * 64 + AHEAD), _MM_HINT_T0); _mm_prefetch((const char *)(B + q * 64 + AHEAD + 32), _MM_HINT_T0);
             #pragma GCC unroll 12
             for (int i = 0; i < r; i++) {
                 int pair;
@@ -297,7 +298,7 @@ static inline __attribute__((always_inline)) void block(const int r, const bf16 
 OF(1) OF(2) OF(4) OF(6) OF(8) OF(12)
 
 static inline __attribute__((always_inline)) void product(const int mode, Prod p, void *copy, Me *me) {
-    const long lines = 32 / ((p.M + ROWS - 1) / ROWS) + 1;
+    const long lines = p.M > ROWS ? 32 / ((p.M + ROWS - 1) / ROWS) + 1 : 0;  // of the next panel, fetched per step
     SHARE(panel, p.N / 32) for (long m = 0; m < p.M; m += ROWS) {
         const long n = panel * 32, r = p.M - m < ROWS ? p.M - m : ROWS;
         const bf16 *B = p.B + n / 32 * p.ldb;
@@ -311,7 +312,7 @@ static inline __attribute__((always_inline)) void product(const int mode, Prod p
 
 # %% ../nbs/06a_fast.ipynb #a1c0de08
 _VNNI = r'''
-enum { R8 = 6, HEAD = 256 };  // rows of a block, bytes before the weights of a panel
+enum { R8 = 6, HEAD = 256, AHEAD8 = 8192 };  // rows of a block, bytes before the weights of a panel, bytes ahead to fetch
 static long panel8(long K) { return HEAD + K * 32; }
 
 static void quantise(const Prod *p, uint8_t *q, float *scale, Me *me) {  // each row of A -> its high bytes, then its low bytes
@@ -327,13 +328,13 @@ static void quantise(const Prod *p, uint8_t *q, float *scale, Me *me) {  // each
         for (long k = 0; k < p->K; k++) { const int32_t u = (int32_t)rintf(up(a[k]) * per) + 32768; hi[k] = u >> 8; lo[k] = u; }
     }
 }
-static inline __attribute__((always_inline)) void bytes(const int r, const uint8_t *A, long K, const char *B, const char *next, int32_t (*hi)[32], int32_t (*lo)[32]) {
+static inline __attribute__((always_inline)) void bytes(const int r, const uint8_t *A, long K, const char *B, int32_t (*hi)[32], int32_t (*lo)[32]) {
     __m512i s[R8][4];
     #pragma GCC unroll 6
     for (int i = 0; i < r; i++) s[i][0] = s[i][1] = s[i][2] = s[i][3] = _mm512_setzero_si512();
-    for (long k = 0; k < K / 4; k++, B += 128, next += 128, A += 4) {
+    for (long k = 0; k < K / 4; k++, B += 128, A += 4) {
         const __m512i b0 = _mm512_loadu_si512(B), b1 = _mm512_loadu_si512(B + 64);
-        _mm_prefetch(next, _MM_HINT_T1); _mm_prefetch(next + 64, _MM_HINT_T1);
+        _mm_prefetch(B + AHEAD8, _MM_HINT_T0); _mm_prefetch(B + AHEAD8 + 64, _MM_HINT_T0);
         #pragma GCC unroll 6
         for (int i = 0; i < r; i++) {
             int h, l;
@@ -348,8 +349,8 @@ static inline __attribute__((always_inline)) void bytes(const int r, const uint8
         _mm512_storeu_si512(lo[i], s[i][2]); _mm512_storeu_si512(lo[i] + 16, s[i][3]);
     }
 }
-#define OF8(n) static __attribute__((noinline)) void bytes_##n(const uint8_t *A, long K, const char *B, const char *next, int32_t (*hi)[32], int32_t (*lo)[32]) { \
-    bytes(n, A, K, B, next, hi, lo); }
+#define OF8(n) static __attribute__((noinline)) void bytes_##n(const uint8_t *A, long K, const char *B, int32_t (*hi)[32], int32_t (*lo)[32]) { \
+    bytes(n, A, K, B, hi, lo); }
 OF8(1) OF8(2) OF8(4) OF8(6)
 
 static inline __attribute__((always_inline)) void product8(const int mode, Prod p, void *copy, Me *me) {
@@ -363,7 +364,7 @@ static inline __attribute__((always_inline)) void product8(const int mode, Prod 
         const int32_t *sums = (const int32_t *)(w + 32);
         _Alignas(64) int32_t hi[R8][32], lo[R8][32];
         _Alignas(64) float c[R8][32];
-        (r == 1 ? bytes_1 : r == 2 ? bytes_2 : r <= 4 ? bytes_4 : bytes_6)(A + m * 2 * p.K, p.K, B + HEAD, B + HEAD + panel8(p.K), hi, lo);
+        (r == 1 ? bytes_1 : r == 2 ? bytes_2 : r <= 4 ? bytes_4 : bytes_6)(A + m * 2 * p.K, p.K, B + HEAD, hi, lo);
         for (int i = 0; i < r; i++) for (int j = 0; j < 32; j++) c[i][j] = (256.f * (hi[i][j] - 128 * sums[j]) + lo[i][j]) * (scale[m + i] * w[j]);
         finish(mode, &p, c, m, n, r);
     }
