@@ -7,8 +7,8 @@ __all__ = ['PARTS', 'in_turns', 'Row', 'rate_row', 'part', 'Setup', 'keep_memory
            'make_model', 'plain_step', 'our_step', 'batches', 'limits', 'products', 'train', 'agreement', 'eval',
            'percentiles', 'same_answers', 'trained', 'decide', 'raw_frames', 'whole_window', 'stream_checkpoint',
            'busy_programs', 'stream', 'FilePerWindow', 'columns', 'load', 'private_mb', 'memory_of', 'growth',
-           'smooth_frames', 'write_recordings', 'plain_cache', 'video_frames', 'cache', 'machine', 'table', 'bench',
-           'main']
+           'smooth_frames', 'write_recordings', 'plain_cache', 'recorded_frames', 'loop_seconds', 'as_script', 'cache',
+           'caching_rows', 'machine', 'table', 'bench', 'main']
 
 # %% ../nbs/23_bench.ipynb #f12196dd
 import argparse, csv, ctypes, itertools, json, os, platform, resource, subprocess, sys, tempfile, time
@@ -453,15 +453,36 @@ def plain_cache(
             out.append(enc(torch.as_tensor(np.stack(b)).permute(0, 3, 1, 2).float()/255).half().numpy())
     return np.concatenate(out)
 
-def video_frames(
-    path: Path,  # an mp4
+def recorded_frames(
+    path: Path,  # an mp4, or a folder of jpeg files
 ):               # yields uint8 [H, W, 3]
-    "Reference: PyAV, one thread"
+    "Reference: PyAV or Pillow, one thread"
+    if Path(path).is_dir():
+        yield from (np.asarray(Image.open(o).convert('RGB')) for o in sorted(Path(path).glob('*.jpg')))
+        return
     import av
     with av.open(str(path)) as f:
         f.streams.video[0].thread_type = 'NONE'
         for x in f.decode(video=0): yield x.to_ndarray(format='rgb24')
 
+def loop_seconds(
+    path: Path,    # as for `recorded_frames`
+    encoder: str,  # see `load_encoder`
+) -> float:
+    "What the reference takes on one thread, the second time"
+    enc = load_encoder(encoder)
+    with torch_threads(1):
+        for _ in range(2):
+            t = time.perf_counter()
+            plain_cache(recorded_frames(path), enc)
+    return time.perf_counter() - t
+
+def as_script(path, encoder):
+    "`loop_seconds` in a process of its own, whose memory is as the system gives it"
+    code = 'import sys; from sim_nb.bench import loop_seconds; print(loop_seconds(*sys.argv[1:]))'
+    return float(subprocess.run([sys.executable, '-c', code, str(path), encoder], capture_output=True, text=True, check=True).stdout)
+
+# %% ../nbs/23_bench.ipynb #8dc2844f
 @part
 def cache(setup):
     "Feature caching frames/s, from mp4 and from jpeg"
@@ -469,24 +490,25 @@ def cache(setup):
     with tempfile.TemporaryDirectory() as d:
         d = Path(d)
         write_recordings(d, setup.frames)
-        mp4 = next((d/'video').rglob('*.mp4'))
-        jpeg = sorted((d/'pictures').rglob('*.jpg'))
-        loops = dict(mp4=lambda: plain_cache(video_frames(mp4), enc),
-                     jpeg=lambda: plain_cache((np.asarray(Image.open(o).convert('RGB')) for o in jpeg), enc))
+        places = dict(mp4=next((d/'video').rglob('*.mp4')), jpeg=d/'pictures'/'drive')
         data = dict(mp4=LeRobotDataset(d/'video'), jpeg=FrameFolder(d/'pictures'))
-        for k, loop in loops.items():
-            keep = {}  # the last features of each way
-            def run(way, f): keep[way] = f()
-            def one_thread():
-                with torch_threads(1): return loop()
-            ways = ['fp32'] + ['onnx']*bool(find_spec('onnxruntime') and find_spec('onnxscript'))
-            ours = {w: lambda w=w: cache_features(data[k], enc, d/'cache'/k/w, dtype=w, force=True, progress=False) for w in ways}
-            t = in_turns({w: lambda w=w, f=f: run(w, f) for w, f in dict(plain=one_thread, all=loop, **ours).items()}, 0, least=3)
-            a = keep['plain'].astype(np.float32)
-            apart = {w: np.linalg.norm(a - np.float32(keep[w]))/np.linalg.norm(a) for w in ways}
-            rows += [rate_row('cache', f'640x480 {k} to features, {w}', setup.frames, t['plain'], t[w], 'frames/s', 4.,
-                              f"features {apart[w]:.5f} apart; {np.median(t['all'])/np.median(t[w]):.2f} times the loop with {torch.get_num_threads()} threads") for w in ways]
+        for k, place in places.items(): rows += caching_rows(setup, k, place, data[k], enc, d/'cache'/k)
     return rows
+
+def caching_rows(setup, kind, place, ds, enc, out):
+    "The rows of one kind of recording"
+    keep, n = {}, setup.frames  # the last features of each way; frames
+    def loop(): keep['plain'] = plain_cache(recorded_frames(place), enc)
+    def one_thread():
+        with torch_threads(1): loop()
+    def ours(way): keep[way] = cache_features(ds, enc, out/way, dtype=way, force=True, progress=False)
+    ways = ['fp32'] + ['onnx']*bool(find_spec('onnxruntime') and find_spec('onnxscript'))
+    t = in_turns(dict(plain=one_thread, all=loop, **{w: lambda w=w: ours(w) for w in ways}), 0, least=3)
+    a, script = keep['plain'].astype(np.float32), as_script(place, setup.encoder)
+    apart = {w: np.linalg.norm(a - np.float32(keep[w]))/np.linalg.norm(a) for w in ways}
+    note = lambda w: (f"features {apart[w]:.5f} apart; {np.median(t['all'])/np.median(t[w]):.2f} times the loop with "
+                      f"{torch.get_num_threads()} threads, {script/np.median(t[w]):.2f} times the loop as a script")
+    return [rate_row('cache', f'640x480 {kind} to features, {w}', n, t['plain'], t[w], 'frames/s', 4., note(w)) for w in ways]
 
 # %% ../nbs/23_bench.ipynb #c8644104
 def machine() -> dict:  # plain data
