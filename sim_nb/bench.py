@@ -8,10 +8,10 @@ __all__ = ['PARTS', 'in_turns', 'Row', 'rate_row', 'part', 'Setup', 'keep_memory
            'percentiles', 'same_answers', 'trained', 'decide', 'raw_frames', 'whole_window', 'stream_checkpoint',
            'busy_programs', 'stream', 'FilePerWindow', 'columns', 'load', 'private_mb', 'memory_of', 'growth',
            'smooth_frames', 'write_recordings', 'plain_cache', 'recorded_frames', 'loop_seconds', 'as_script', 'cache',
-           'caching_rows', 'machine', 'table', 'bench', 'main']
+           'caching_rows', 'machine', 'table', 'run_part', 'in_own_process', 'bench', 'main']
 
 # %% ../nbs/23_bench.ipynb #f12196dd
-import argparse, csv, ctypes, itertools, json, os, platform, resource, subprocess, sys, tempfile, time
+import argparse, csv, ctypes, importlib, itertools, json, os, platform, resource, subprocess, sys, tempfile, time
 from contextlib import contextmanager
 from dataclasses import dataclass, asdict, replace
 from importlib.metadata import PackageNotFoundError, version
@@ -530,18 +530,45 @@ def table(
     return '\n'.join(out + [f"| {r.part} | {r.what} | {n(r.plain)} | {n(r.ours)} | {r.unit} | **{r.ratio:.2f}** | {r.target or ''} | {r.note} |" for r in rows])
 
 # %% ../nbs/23_bench.ipynb #9a4fb446
+def run_part(
+    name: str,     # a key of `PARTS`
+    setup: Setup,  # sizes
+) -> dict:         # plain data: part, rows, peak_mb, memory_kept
+    "Run one part in this process"
+    kept, rows = keep_memory(), PARTS[name](setup)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss/1e3
+    return dict(part=name, rows=[asdict(r) for r in rows], peak_mb=peak, memory_kept=kept)
+
+def in_own_process(name, setup):
+    "`run_part` in a new process, with as many threads as this one"
+    with tempfile.TemporaryDirectory() as d:
+        job, done = Path(d)/'job.json', Path(d)/'done.json'
+        write_json(job, dict(name=name, setup=asdict(setup), module=PARTS[name].__module__, threads=torch.get_num_threads()))
+        code = 'import sys; from sim_nb.bench import _child; _child(*sys.argv[1:])'
+        if subprocess.run([sys.executable, '-c', code, str(job), str(done)]).returncode:
+            raise RuntimeError(f"the part {name!r} failed: its own message stands above")
+        return json.loads(done.read_text())
+
+def _child(job, done):
+    "What the new process does; the module that registered the part is imported there too"
+    job = json.loads(Path(job).read_text())
+    importlib.import_module(job['module'])
+    torch.set_num_threads(job['threads'])
+    write_json(done, run_part(job['name'], Setup(**job['setup'])))
+
+# %% ../nbs/23_bench.ipynb #9a4fb447
 def bench(
     only=(),              # names of parts; empty: all
     setup: Setup=Setup(), # sizes
 ) -> dict:                # 'machine', 'setup', 'rows'
     "Run parts one after another"
     if unknown := set(only) - set(PARTS): raise ValueError(f"unknown parts {sorted(unknown)}: expected some of {list(PARTS)}")
-    kept, res, start = keep_memory(), [], time.perf_counter()
+    res, start = [], time.perf_counter()
     for k in only or PARTS:
         print(f'{k} ...', file=sys.stderr, flush=True)
-        res += PARTS[k](setup)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss/1e3
-    return dict(machine=machine() | dict(memory_kept=kept), setup=asdict(setup), seconds=time.perf_counter() - start, peak_mb=peak, rows=[asdict(r) for r in res])
+        res.append(in_own_process(k, setup))
+    return dict(machine=machine(), setup=asdict(setup), seconds=time.perf_counter() - start, memory_kept=all(o['memory_kept'] for o in res),
+                peak_mb={o['part']: o['peak_mb'] for o in res}, rows=[r for o in res for r in o['rows']])
 
 # %% ../nbs/23_bench.ipynb #a7dd84c6
 @command
@@ -557,7 +584,7 @@ def main(
     a = p.parse_args(args)
     res = bench(a.only, Setup(llm=a.llm, seconds=a.seconds))
     print(table([Row(**o) for o in res['rows']]))
-    print(f"\n{res['machine']['cpu']}, {res['machine']['threads']} threads, peak {res['peak_mb']:.0f} MB, {res['seconds']:.0f} s")
+    print(f"\n{res['machine']['cpu']}, {res['machine']['threads']} threads, peak {max(res['peak_mb'].values()):.0f} MB, {res['seconds']:.0f} s")
     if a.json: write_json(a.json, res)
 
 # %% ../nbs/23_bench.ipynb #3c9e17ab
