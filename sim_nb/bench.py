@@ -522,12 +522,14 @@ def machine() -> dict:  # plain data
                 kernel=kernels()[0], versions={k: ver(k) for k in ('torch', 'transformers', 'sim_nb', 'onnxruntime')})
 
 def table(
-    rows: list,  # of `Row`
-) -> str:        # Markdown
+    rows: list,        # of `Row`
+    notes: bool=True,  # with the last column
+) -> str:              # Markdown
     "The figures as a table"
     n = lambda v: f'{v:,.0f}' if v >= 100 else f'{v:.3g}'
-    out = ['| part | what | plain | ours | unit | ratio | target | |', '|---|---|---|---|---|---|---|---|']
-    return '\n'.join(out + [f"| {r.part} | {r.what} | {n(r.plain)} | {n(r.ours)} | {r.unit} | **{r.ratio:.2f}** | {r.target or ''} | {r.note} |" for r in rows])
+    head = ['part', 'what', 'plain', 'ours', 'unit', 'ratio', 'target'] + ['']*notes
+    body = [[r.part, r.what, n(r.plain), n(r.ours), r.unit, f'**{r.ratio:.2f}**', r.target or ''] + [r.note]*notes for r in rows]
+    return '\n'.join(f"| {' | '.join(map(str, o))} |" for o in [head, ['---']*len(head), *body])
 
 # %% ../nbs/23_bench.ipynb #9a4fb446
 def run_part(
