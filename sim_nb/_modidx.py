@@ -126,7 +126,6 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '', 'doc_host': '', 'git_url
                               'sim_nb.bench.stream': ('bench.html#stream', 'sim_nb/bench.py'),
                               'sim_nb.bench.stream_checkpoint': ('bench.html#stream_checkpoint', 'sim_nb/bench.py'),
                               'sim_nb.bench.table': ('bench.html#table', 'sim_nb/bench.py'),
-                              'sim_nb.bench.torch_threads': ('bench.html#torch_threads', 'sim_nb/bench.py'),
                               'sim_nb.bench.train': ('bench.html#train', 'sim_nb/bench.py'),
                               'sim_nb.bench.trained': ('bench.html#trained', 'sim_nb/bench.py'),
                               'sim_nb.bench.whole_window': ('bench.html#whole_window', 'sim_nb/bench.py'),
