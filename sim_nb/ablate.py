@@ -24,7 +24,7 @@ from .data import TelemetryStats, make_dl
 from .llm import RANDOM_LLMS, load_llm
 from .model import SimV0Model
 from .metrics import confusion, f1_macro, false_alarm_rate, high_recall
-from .checkpoint import plain, write_json
+from .checkpoint import atomic_open, plain, write_json
 from .honesty import interval_ends
 from .report import Report, text_table
 from .train import fit_sizes, open_split
@@ -478,7 +478,7 @@ def write_table(out, cfg, res, splits):
             f"of the {judge_split(cfg)} split after the last epoch. Brackets: 95 % over seeds and episodes. "
             "difference: in mean F1, from the first row.")
     write_json(out/'ablation.json', dict(rows=res, config=cfg.model_dump(), facts=run_facts(), about=lead))
-    (out/'ablation.md').write_text(f'{lead}\n\n{markdown_table(rows)}\n', encoding='utf-8')
+    with atomic_open(out/'ablation.md') as f: f.write(f'{lead}\n\n{markdown_table(rows)}\n')
     page = Report('Ablation', lead)
     page.table(rows)
     page.save(out/'ablation.html')

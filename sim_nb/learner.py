@@ -37,7 +37,7 @@ from .config import TrainingConfig
 from .data import make_dl, class_weights
 from .loss import MultitaskLoss
 from .metrics import EpochRecord, METRICS, check_metric, lower_is_better
-from .checkpoint import RunFolder, better, plain, random_state, read_checkpoint, read_jsonl, save_checkpoint
+from .checkpoint import RunFolder, atomic_open, better, plain, random_state, read_checkpoint, read_jsonl, save_checkpoint
 from .checkpoint import load_optimizer, load_trainable, set_random_state, trainable_state, write_jsonl
 
 # %% ../nbs/11_learner.ipynb #c5f6aa98
@@ -403,7 +403,7 @@ def save(self: SimLearner,
     file = join_path_file(file, self.path/self.model_dir, ext='.pth')
     state = dict(model=trainable_state(self.model), loss=self.loss_func.state_dict())
     if with_opt and self.opt is not None: state['opt'] = self.opt.state_dict()
-    torch.save(plain(state), file)
+    with atomic_open(file, 'wb') as f: torch.save(plain(state), f)
     return file
 
 # %% ../nbs/11_learner.ipynb #f91b7d21
