@@ -148,6 +148,7 @@ def _false_alarms(p_high, targets, threshold):
 def in_words(
     cert: RecallCertificate,
     dt: float=None,  # seconds from one window to the next
+    share: float=1., # of new drives that would certify; the others fit temperatures
 ) -> str:            # one or two sentences
     "The guarantee, or what is missing for one, as a person reads it"
     unit = dict(episode='drives with a high moment', event='high events',
@@ -158,8 +159,8 @@ def in_words(
             f"with {_percent(cert.confidence, 0)} confidence")
     if not cert.certified: return (
         f"NOT CERTIFIABLE: {cert.units} {unit} in the calibration data, {cert.needed} are needed "
-        f"(without a miss) to say that {goal}. Record {cert.needed - cert.units} more, "
-        "or ask for a lower recall.")
+        f"(without a miss) to say that {goal}. Record {math.ceil((cert.needed - cert.units)/share - 1e-9)} more"
+        f"{'' if share == 1 else f', {1 - share:.0%} of which fit the temperatures'}, or ask for a lower recall.")
     far = cert.false_alarm_rate
     return (f"CERTIFIED: alarm at P(high) >= {cert.threshold:.4g}: {goal} "
             f"({cert.units} {unit}, {cert.misses} missed). False alarms on the calibration data: "
@@ -349,9 +350,9 @@ def calibrate(
     facts = dict(path=name(data), prints=prints, seen=seen, drives=len(np.unique(rest.episodes)), windows=len(p),
                  fit_path=name(fit_data),
                  fit_drives=len(np.unique(fit.episodes)))
-    dt = window_seconds(ds)
+    dt, share = window_seconds(ds), 1. if fit_data is not None else 1 - fit_share
     return plain(dict(temperatures=temperatures, refused=refused, certificate=cert.to_dict(),
-                      guarantee=in_words(cert, dt), dt=dt, arithmetic=[o.arithmetic for o in infs], data=facts,
+                      guarantee=in_words(cert, dt, share), dt=dt, arithmetic=[o.arithmetic for o in infs], data=facts,
                       date=datetime.now(timezone.utc).isoformat(timespec='seconds')))
 
 def _check_fit_data(inf, fit_data, prints, force):
