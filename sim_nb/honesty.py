@@ -238,7 +238,7 @@ def metric_report(
     y, preds = out.labels['risk'], {k: out.logits[k].argmax(1) for k in HEADS}
     groups = dict(drive=(out.episodes,), speed=speed_slices(ds.telemetry), reason=reason_slices(out.labels['reason']))
     cal = inf.metadata.get('calibration', {})
-    within = within or cal.get('certificate', {}).get('within', 5)
+    if within is None: within = cal.get('certificate', {}).get('within', 5)
     def judge(alarm): return dict(
         caught=alarm_table(alarm, y, out.episodes, within, confidence),
         recall={k: recall_slices(np.where(alarm, HIGH, 0), y, *g) for k, g in groups.items()},
