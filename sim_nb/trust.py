@@ -442,7 +442,7 @@ def main(
     good = cal['certificate']['certified'] and not cal['data']['seen']
     if good: print(f"holds for the arithmetic {' and '.join(map(repr, cal['arithmetic']))}")
     if not cal['certificate']['certified'] and not a.fit_data and cal['data']['fit_drives']: print(
-        f"{cal['data']['fit_drives']} drives fitted the temperatures; with --fit-data OTHER_DRIVES they would count too")
+        f"drives that fitted the temperatures: {cal['data']['fit_drives']}; with --fit-data OTHER_DRIVES they would count too")
     out = write_calibrated(inf.path, cal, inf.path if a.in_place else a.out)
     print(f"written to {out}: use it as --checkpoint {out}")
     return 0 if good else 1
