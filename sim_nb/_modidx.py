@@ -883,6 +883,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '', 'doc_host': '', 'git_url
                                 'sim_nb.runtime.OnnxSim.logits': ('runtime.html#onnxsim.logits', 'sim_nb/runtime.py'),
                                 'sim_nb.runtime.OnnxSim.predict': ('runtime.html#onnxsim.predict', 'sim_nb/runtime.py'),
                                 'sim_nb.runtime.OnnxSim.predict_single': ('runtime.html#onnxsim.predict_single', 'sim_nb/runtime.py'),
+                                'sim_nb.runtime._env_threads': ('runtime.html#_env_threads', 'sim_nb/runtime.py'),
                                 'sim_nb.runtime.check_calibration': ('runtime.html#check_calibration', 'sim_nb/runtime.py'),
                                 'sim_nb.runtime.check_finite': ('runtime.html#check_finite', 'sim_nb/runtime.py'),
                                 'sim_nb.runtime.check_input': ('runtime.html#check_input', 'sim_nb/runtime.py'),

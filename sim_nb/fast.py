@@ -8,7 +8,7 @@ __all__ = ['log', 'KERNELS', 'FAMILIES', 'NoFastPath', 'kernels', 'kernel', 'pac
            'PackedLinear', 'packed']
 
 # %% ../nbs/06a_fast.ipynb #1f76cf51
-import copy, ctypes, functools, hashlib, logging, os, platform, shutil, subprocess, tempfile, threading
+import copy, ctypes, functools, hashlib, logging, os, platform, shlex, shutil, subprocess, tempfile, threading
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 import torch
@@ -319,12 +319,12 @@ static long panel8(long K) { return HEAD + K * 32; }
 static void quantise(const Prod *p, uint8_t *q, float *scale, Me *me) {  // each row of A -> its high bytes, then its low bytes
     SHARE(m, p->M) {
         const bf16 *a = p->A + m * p->lda;
-        float top = 1e-30f;
-        #pragma omp simd reduction(max : top)
-        for (long k = 0; k < p->K; k++) { const float v = fabsf(up(a[k])); top = v > top ? v : top; }
+        float top = 1e-30f, bad = 0.f;  // bad: NaN when a number is not finite, so that the row of the product is NaN too
+        #pragma omp simd reduction(max : top) reduction(+ : bad)
+        for (long k = 0; k < p->K; k++) { const float v = fabsf(up(a[k])); top = v > top ? v : top; bad += v * 0.f; }
         const float per = 32767.f / top;
         uint8_t *hi = q + m * 2 * p->K, *lo = hi + p->K;
-        scale[m] = top / 32767.f;
+        scale[m] = top / 32767.f + bad;
         #pragma omp simd
         for (long k = 0; k < p->K; k++) { const int32_t u = (int32_t)rintf(up(a[k]) * per) + 32768; hi[k] = u >> 8; lo[k] = u; }
     }
@@ -738,7 +738,7 @@ def _compile(
         src, so = Path(tmp)/'stack.c', Path(tmp)/'stack.so'
         src.write_text(source)
         for openmp in ('-fopenmp', '-fopenmp-simd'):  # a compiler without OpenMP leaves all calls to the helpers
-            words = [cc, *_FLAGS, openmp, f'-D{define or "PLAIN"}', str(src), '-o', str(so), '-lm']
+            words = [*shlex.split(cc), *_FLAGS, openmp, f'-D{define or "PLAIN"}', str(src), '-o', str(so), '-lm']
             try: r = subprocess.run(words, capture_output=True, text=True, timeout=timeout)
             except (OSError, subprocess.TimeoutExpired) as e: raise NoFastPath(f"{cc} did not finish: {e}") from None
             if not r.returncode: break
@@ -770,20 +770,29 @@ def _flags_of_cpu():
 def _load(how):
     code = _NUMBERS + _TEAM + _HELPERS + _PRODUCT + KERNELS[how][0] + _NORM + _ATTENTION + _STACK
     key = hashlib.sha256((code + ' '.join(_FLAGS) + _flags_of_cpu()).encode()).hexdigest()[:16]
-    file = cache_home()/'kernels'/f'{how}-{key}.so'
-    if not file.exists(): _compile(code, file, how.upper())
-    lib = ctypes.CDLL(str(file))
+    for home in (lambda: cache_home()/'kernels', lambda: Path(tempfile.mkdtemp(prefix='sim_nb-'))):
+        try:
+            file = home()/f'{how}-{key}.so'
+            if not file.exists(): _compile(code, file, how.upper())
+            lib = ctypes.CDLL(str(file))
+            break
+        except OSError as e: log.warning(f"the compiled kernel cannot be kept or loaded: {e}")
+    else: raise NoFastPath("no folder can hold the compiled kernel: set SIM_NB_CACHE to one that can be written")
     lib.work_bytes.restype = lib.kept_bytes.restype = ctypes.c_long
     if how == 'amx' and lib.allow(): raise NoFastPath("the operating system does not allow AMX")
+    lib.how = how
     return lib
 
 def kernel(
-    how: str=None,    # a key of `KERNELS`; None: the fastest that runs here
-) -> ctypes.CDLL:     # the loaded library
+    how: str=None,    # a key of `KERNELS`; None: the fastest that can be built here
+) -> ctypes.CDLL:     # the loaded library; `how` is its name
     "Build the kernel once per machine, load it once per process"
-    how = how or kernels()[0]
-    if how not in kernels(): raise NoFastPath(f"this processor has no {how}: expected one of {kernels()}")
-    return _load(how)
+    if how is not None and how not in kernels(): raise NoFastPath(f"this processor has no {how}: expected one of {kernels()}")
+    *better, last = kernels() if how is None else [how]
+    for k in better:
+        try: return _load(k)
+        except NoFastPath as e: log.warning(f"the kernel {k!r} cannot be used, the next one is tried: {e}")
+    return _load(last)
 
 # %% ../nbs/06a_fast.ipynb #ad1e1c8a
 def pack(
@@ -873,12 +882,13 @@ def _ptr(t): return ctypes.c_void_p(t.data_ptr())
 
 class _Lease:
     "Memory of one step; it goes back to the pool when the graph of the step is gone"
-    def __init__(self, pool, n):
-        self.pool = pool
-        self.tensor = next((pool.pop(i) for i, t in enumerate(pool) if len(t) == n), None)
-        if self.tensor is None: self.tensor = torch.empty(n, dtype=torch.uint8)
+    def __init__(self, pool, n):  # pool: size -> free tensors; each step below is safe among threads
+        if len(pool) > 8: pool.clear()
+        self.pool = pool.setdefault(n, [])
+        try: self.tensor = self.pool.pop()
+        except IndexError: self.tensor = torch.empty(n, dtype=torch.uint8)
     def __del__(self):
-        if len(self.pool) < 4: self.pool.append(self.tensor)
+        if hasattr(self, 'tensor') and len(self.pool) < 4: self.pool.append(self.tensor)
 
 # %% ../nbs/06a_fast.ipynb #e844d987
 class Stack:
@@ -888,8 +898,8 @@ class Stack:
         int8: bool=False, # weights of 8 bits: for deciding, without a gradient
         how: str=None,    # a key of `KERNELS`; None: the fastest that runs here
     ):
-        cfg, self.net, self.pool, self.how = net.config, net, [], how or kernels()[0]
-        self.lib = kernel(self.how)
+        cfg, self.net, self.pool, self.lib = net.config, net, {}, kernel(how)
+        self.how = self.lib.how
         if cfg.model_type not in FAMILIES: raise NoFastPath(f"architecture {cfg.model_type!r}: expected one of {list(FAMILIES)}")
         d, H = cfg.hidden_size, cfg.num_attention_heads
         G, hd = getattr(cfg, 'num_key_value_heads', None) or H, getattr(cfg, 'head_dim', None) or d // H
@@ -1029,8 +1039,11 @@ def _check(self: FastLLM, tolerance):
     "Compare both paths once"
     x = torch.randn(2, 6, self.d, generator=torch.Generator().manual_seed(0)) * self.embed_rms
     if self.stack.sizes['int8']: return self._check_int8(x, tolerance)
-    errors = max(disagreement(self.fast, self.plain, x))
-    if not errors <= tolerance: tolerance = min(.5, max(disagreement(self._autocast, self.plain, x)))
+    self.errors = dict(zip(('readout', 'gradient'), disagreement(self.fast, self.plain, x)))
+    errors = max(self.errors.values())
+    if not errors <= tolerance:
+        tolerance = min(.5, max(disagreement(self._autocast, self.plain, x)))
+        log.info(f"LLM {self.name!r}: the kernel differs from fp32 by {self.errors}, PyTorch's own bf16 by {tolerance:.2g}")
     if not errors <= tolerance: self._stay_plain(f"the kernel differs from the model by {errors:.2g}, at most {tolerance:.2g} is rounding")
 
 @patch
@@ -1068,7 +1081,7 @@ class PackedLinear(nn.Module):
         super().__init__()
         self.n, self.k = lin.weight.shape
         if self.n % 32 or self.k % 32: raise NoFastPath(f"a linear layer {self.k} -> {self.n}: expected multiples of 32")
-        self.lib, self.pool, self.weight = kernel(), [], pack(lin.weight.detach().float())
+        self.lib, self.pool, self.weight = kernel(), {}, pack(lin.weight.detach().float())
         self.bias = None if lin.bias is None else lin.bias.detach().float().clone()
 
     def forward(self, x):

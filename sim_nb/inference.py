@@ -17,7 +17,7 @@ from .config import ConfigError, command
 from .data import SimDataset, build_dataset, check_array, collate_fn, make_dl
 from .model import SimV0Model, decode
 from .graph import BACKENDS, make_backend
-from .runtime import check_calibration, check_finite, not_guaranteed, scaled, with_alarms
+from .runtime import LARGEST, check_calibration, check_finite, not_guaranteed, scaled, with_alarms
 from .loss import MultitaskLoss
 from .metrics import EpochRecord
 from .checkpoint import atomic_open, find_checkpoint, load_trainable, read_checkpoint
@@ -100,9 +100,9 @@ def logits(self: SimV0Inference,
     "What the heads answer"
     x = {k: torch.as_tensor(inputs[k]).float() for k in (self.pic, TELEMETRY) if k in inputs}
     for k, v in x.items():
-        bad = ~v.isfinite().flatten(1).all(1)
-        if bad.any(): raise ValueError(
-            f"{k} holds NaN or infinity in row {int(bad.nonzero()[0])} of the batch: expected finite numbers")
+        bad = ~(v.abs() <= LARGEST).flatten(1).all(1)
+        if bad.any(): raise ValueError(f"{k} holds NaN, infinity or a number above {LARGEST:g} in row "
+                                       f"{int(bad.nonzero()[0])} of the batch: expected what float16 can hold")
     if len({len(v) for v in x.values()}) > 1 or 0 in map(len, x.values()): raise ValueError(
         f"expected as many rows in each input, and at least one: got { {k: len(v) for k, v in x.items()} }")
     return check_finite(self.run({k: v.to(self.device) for k, v in x.items()} or inputs))

@@ -82,7 +82,7 @@ def seconds(
     "A time as a float"
     if isinstance(t, (bool, str, bytes)): return math.nan
     try: t = float(t)
-    except (TypeError, ValueError, OverflowError, RuntimeError): return math.nan
+    except Exception: return math.nan  # whatever a stranger's `__float__` does
     return t if math.isfinite(t) else math.nan
 
 # %% ../nbs/17_stream.ipynb #f1968ed9
@@ -154,7 +154,7 @@ class SimStream:
             if not v > 0: raise ValueError(f"{k}: expected seconds above 0, got {v}")
         self.inf = source if isinstance(source, SimV0Inference) else SimV0Inference(source, backend=backend)
         self.max_gap_s, self.max_age_s, self.deadline_s, self.clock = max_gap_s, max_age_s, deadline_s, clock
-        self.frame_shape = tuple(frame_shape) if frame_shape else None
+        self.camera_shape = tuple(frame_shape) if frame_shape else None
         self.cached = self.inf.model.encoder is None
         self.encode = frame_encoder(stream_encoder(self.inf), encoder)
         self.run = self.inf.run if isinstance(self.inf.run, OnnxBackend) else features_model(self.inf.run)
@@ -165,6 +165,7 @@ class SimStream:
 def reset(self: SimStream):
     "Forget all frames, decisions and statistics"
     self.ring = deque(maxlen=self.inf.model.F)
+    self.frame_shape = self.camera_shape
     self.last_t, self.last = None, fail_safe('no_frame', None)
     self.codes, self.times, self.encoded = Counter(), deque(maxlen=10_000), 0
 
@@ -211,7 +212,7 @@ def _take(self: SimStream, frame, t):
     if code != 'ok': self.ring.clear()
     wrong = check_frame(frame, self.frame_shape)
     if wrong: return 'bad_frame', wrong
-    self.ring.append(self._features(frame))
+    self.ring.append(self._features(np.ascontiguousarray(frame)))
     self.last_t, self.frame_shape, self.encoded = seconds(t), frame.shape, self.encoded + 1
     return code, detail
 
