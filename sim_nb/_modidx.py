@@ -958,6 +958,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '', 'doc_host': '', 'git_url
                               'sim_nb.train.quickstart': ('train.html#quickstart', 'sim_nb/train.py'),
                               'sim_nb.train.resume_config': ('train.html#resume_config', 'sim_nb/train.py'),
                               'sim_nb.train.run_metadata': ('train.html#run_metadata', 'sim_nb/train.py'),
+                              'sim_nb.train.split_warnings': ('train.html#split_warnings', 'sim_nb/train.py'),
                               'sim_nb.train.test_run': ('train.html#test_run', 'sim_nb/train.py'),
                               'sim_nb.train.train': ('train.html#train', 'sim_nb/train.py')},
             'sim_nb.trust': { 'sim_nb.trust.CalibrationError': ('trust.html#calibrationerror', 'sim_nb/trust.py'),
