@@ -404,6 +404,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '', 'doc_host': '', 'git_url
                              'sim_nb.fast._gate_up': ('fast.html#_gate_up', 'sim_nb/fast.py'),
                              'sim_nb.fast._layer': ('fast.html#_layer', 'sim_nb/fast.py'),
                              'sim_nb.fast._load': ('fast.html#_load', 'sim_nb/fast.py'),
+                             'sim_nb.fast._own_folder': ('fast.html#_own_folder', 'sim_nb/fast.py'),
                              'sim_nb.fast._ptr': ('fast.html#_ptr', 'sim_nb/fast.py'),
                              'sim_nb.fast._tables': ('fast.html#_tables', 'sim_nb/fast.py'),
                              'sim_nb.fast.disagreement': ('fast.html#disagreement', 'sim_nb/fast.py'),

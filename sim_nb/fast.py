@@ -8,7 +8,7 @@ __all__ = ['log', 'KERNELS', 'FAMILIES', 'NoFastPath', 'kernels', 'kernel', 'pac
            'PackedLinear', 'packed']
 
 # %% ../nbs/06a_fast.ipynb #1f76cf51
-import copy, ctypes, functools, hashlib, logging, os, platform, shlex, shutil, subprocess, tempfile, threading
+import atexit, copy, ctypes, functools, hashlib, logging, os, platform, shlex, shutil, subprocess, tempfile, threading
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 import torch
@@ -766,11 +766,17 @@ def _flags_of_cpu():
     try: return next(o for o in Path('/proc/cpuinfo').read_text().splitlines() if o.startswith('flags'))
     except (OSError, StopIteration): return platform.processor()
 
+def _own_folder():
+    "A folder of this process, gone with it"
+    d = Path(tempfile.mkdtemp(prefix='sim_nb-'))
+    atexit.register(shutil.rmtree, d, ignore_errors=True)
+    return d
+
 @functools.lru_cache
 def _load(how):
     code = _NUMBERS + _TEAM + _HELPERS + _PRODUCT + KERNELS[how][0] + _NORM + _ATTENTION + _STACK
     key = hashlib.sha256((code + ' '.join(_FLAGS) + _flags_of_cpu()).encode()).hexdigest()[:16]
-    for home in (lambda: cache_home()/'kernels', lambda: Path(tempfile.mkdtemp(prefix='sim_nb-'))):
+    for home in (lambda: cache_home()/'kernels', _own_folder):
         try:
             file = home()/f'{how}-{key}.so'
             if not file.exists(): _compile(code, file, how.upper())

@@ -207,7 +207,7 @@ def lead_time_report(
     return dict(events=len(lead), heard=share(len(heard)), warned=share(sum(o > 0 for o in heard)),
                 median_s=float(np.median(heard)) if heard else None, worst_s=min(heard, default=None))
 
-# %% ../nbs/18c_honesty.ipynb #46a9d3c8
+# %% ../nbs/18c_honesty.ipynb #46a9d3c7
 def alarm_rules(
     inf,       # a `SimV0Inference`
     out,       # `HeldOut`: its answers
@@ -219,6 +219,7 @@ def alarm_rules(
     if t is not None: rules[f'P(high) >= {t:.4g}'] = p_high(z, cal['temperatures']['risk']) >= t
     return rules
 
+# %% ../nbs/18c_honesty.ipynb #46a9d3c8
 def metric_report(
     inf,                    # a `SimV0Inference`
     data,                   # a split's path, or a dataset
