@@ -338,7 +338,7 @@ def run_key(
     data: str,       # of `data_hash`
 ) -> str:            # 12 hex digits
     "A short name for what decides about a run"
-    d = cfg.model_dump(exclude={'output': True, 'run': True, 'data': {'num_workers'}})
+    d = cfg.model_dump(exclude={'output': True, 'run': True, 'data': {'num_workers'}, 'training': {'init_from'}})
     text = json.dumps([d, getattr(middle, '__qualname__', None), data], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
@@ -352,6 +352,7 @@ def fit_seeds(
     log=None,         # function of one line of text
 ) -> list:            # one dict per seed, see `fit_once`
     "The same run with several seeds"
+    if cfg.training.init_from: raise ConfigError("training.init_from: the rows of a comparison all start from fresh weights. Leave it empty")
     splits = splits or Splits()
     seeds = range(cfg.training.seed, cfg.training.seed + seeds) if isinstance(seeds, int) else seeds
     (parts, data), res = splits(cfg), []

@@ -152,7 +152,10 @@ class TrainingConfig(Section):
         description='weights of the three losses')
     class_weights: Literal['balanced']|None = Field(None,
         description='balanced: rare classes count more')
+    init_from: str|None = Field(None, min_length=1,
+        description='run or checkpoint whose weights the run starts from; empty: fresh weights')
     device: str = Field('auto', min_length=1, description='auto, cpu, cuda, cuda:1, mps')
+    _paths = field_validator('init_from', mode='before')(_path_to_str)
 
 # %% ../nbs/01_config.ipynb #b1504b7f
 class OutputConfig(Section):

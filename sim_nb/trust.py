@@ -285,7 +285,7 @@ def seen_before(
     "Which of these drives the model has seen in training or selection"
     found = []
     for name, split in metadata.get('data', {}).get('splits', {}).items():
-        if names and name not in names: continue
+        if names and name.split('_')[-1] not in names: continue  # 'init_train' is training, too
         both = set(prints) & set(split['episodes'])
         if both: found.append(f"{len(both)} of {len(prints)} drives are in the {name} split "
                               f"({split['path']})")
