@@ -4,10 +4,11 @@
 
 # %% auto #0
 __all__ = ['CODES', 'THUMB', 'NAMES', 'LINT', 'LINT_ALL', 'SAME', 'RULES', 'PAIRS', 'LOOKALIKE', 'row_text', 'Recording',
-           'thumbnail', 'read_lerobot', 'from_dataset', 'open_data', 'check_times', 'is_moving', 'equal_runs',
-           'check_values', 'check_signals', 'check_physics', 'check_scales', 'steps', 'check_frames', 'label_counts',
-           'check_classes', 'check_label_rows', 'check_rules', 'nearest', 'find_copies', 'check_copies', 'check_leaks',
-           'check_conflicts', 'audit', 'count_table', 'episode_table', 'finding_table', 'check_report', 'main']
+           'empty_recording', 'thumbnail', 'read_lerobot', 'add_suspects', 'from_dataset', 'open_data', 'check_times',
+           'is_moving', 'equal_runs', 'check_values', 'check_signals', 'check_physics', 'check_scales', 'steps',
+           'check_frames', 'label_counts', 'check_classes', 'check_label_rows', 'check_rules', 'nearest', 'find_copies',
+           'check_copies', 'check_leaks', 'check_conflicts', 'audit', 'count_table', 'episode_table', 'finding_table',
+           'check_report', 'main']
 
 # %% ../nbs/20_check.ipynb #5a51059f
 import argparse, json
@@ -20,8 +21,9 @@ from PIL import Image
 from .labels import ACTIONS, CHANNELS, HEADS, HIGH, IGNORE_INDEX, REASONS, RISKS
 from .config import ConfigError, command, import_class, read_yaml
 from .data import build_dataset
-from .lerobot import (DatasetError, FrameFolder, MissingFileError, VideoReader, episode_rows, find_camera,
-                            find_source, label_values, load_episodes, load_info, telemetry_map)
+from .lerobot import (DatasetError, FrameFolder, MissingFileError, VideoReader, episode_rows, find_camera, find_source,
+                            label_candidates, label_columns, label_suspects, label_values, load_episodes, load_info,
+                            telemetry_map)
 from .checkpoint import write_json
 from .ood import LINT_RULES, Finding, lint_telemetry
 from .report import Report, text_table
@@ -36,6 +38,7 @@ CODES = {  # code of a finding -> severity, what is expected, what to do
     'time-gap':          ('error', 'one row per frame time',
                           "cut the episode at the gap, or open it with on_drop='skip'"),
     'time-jitter':       ('warning', 'even steps', 'use the time of the sensor, not of the file'),
+    'time-units':        ('error', 'times in seconds', 'divide milliseconds by 1000'),
     'time-rate':         ('error', 'the fps of the dataset', 'correct fps, or the times'),
     'short-episode':     ('warning', 'at least one window', 'record longer drives, or leave it out'),
     'speed-jump':        ('error', 'a change of at most 30 m/s²', 'repair the rows; is the speed in m/s?'),
@@ -49,6 +52,10 @@ CODES = {  # code of a finding -> severity, what is expected, what to do
     'flat-frames':       ('error', 'a picture with content', 'drop the rows: a covered or lost camera'),
     'frozen-frames':     ('error', 'pictures that change while the rover moves', 'drop the rows: the camera hung'),
     'duplicate-frames':  ('warning', 'a new picture in every row', 'lower fps, or repair the recorder'),
+    'label-name':        ('error', 'risk_id or risk, reason_id or reason, action_id or action',
+                          'rename the column, or point it out with labels'),
+    'label-none':        ('warning', 'labels of every head',
+                          'a head without labels is not trained: add a column, or point it out with labels'),
     'label-range':       ('error', 'class ids or -100', 'correct the labels'),
     'label-partial':     ('warning', 'all heads labelled, or none', 'complete the labels'),
     'episode-unlabelled':('warning', 'labels, as in other episodes', 'label it, or leave it out'),
@@ -97,6 +104,15 @@ class Recording:
     def __len__(self): return len(self.telemetry)
     def finding(self, code, rows=(), field='', found=''):
         return _finding(code, self.dataset, self.name, row_text(rows), field, found)
+    def problem(self, code, e):
+        "An error of reading as a finding, with its own words about what to do"
+        f, e = self.finding(code, found=str(e)), e.__cause__ if isinstance(e, ConfigError) and e.__cause__ else e
+        if getattr(e, 'fix', None) is None: return f
+        return replace(f, found=f'{e.where}: {e.came}', expected=str(e.expected), fix=e.fix)
+
+def empty_recording(dataset, name=''):
+    "An episode of which nothing could be read"
+    return Recording(dataset, name, np.zeros((0, 8)), {h.label_key: np.zeros(0, np.int64) for h in HEADS.values()}, np.zeros(0))
 
 def thumbnail(
     frame,            # uint8 [H, W, 3]
@@ -105,50 +121,49 @@ def thumbnail(
     return np.asarray(Image.fromarray(np.asarray(frame)).convert('L').resize((THUMB, THUMB), Image.Resampling.BOX))
 
 # %% ../nbs/20_check.ipynb #5d007a01
-def _lenient_labels(rec, cols, n):
+def _lenient_labels(rec, cols, n, heads):
     "Label ids of every head; values that are no class become -100 and a finding"
     res = {}
     for k, h in HEADS.items():
-        raw = cols.get(h.label_key)
+        raw = cols.get(heads[k])
         ids = np.full(n, IGNORE_INDEX)
         if raw is not None and raw.dtype.kind in 'iuf':
             ids = np.where(np.isnan(raw.ravel().astype(float)), IGNORE_INDEX, raw.ravel()).astype(np.int64)
             bad = np.flatnonzero((ids != IGNORE_INDEX) & ~np.isin(ids, range(h.n)))
             if len(bad):
                 found = f'{sorted(set(ids[bad].tolist()))[:5]}'
-                rec.problems.append(rec.finding('label-range', bad, h.label_key, found))
+                rec.problems.append(rec.finding('label-range', bad, heads[k], found))
             ids[bad] = IGNORE_INDEX
         elif raw is not None:
             try: ids = label_values(raw, k, rec.name)
-            except DatasetError as e: rec.problems.append(rec.finding('label-range', (), h.label_key, str(e)))
+            except DatasetError as e: rec.problems.append(replace(rec.problem('label-range', e), field=heads[k]))
         res[h.label_key] = ids
     return res
 
-def _read_rows(eps, columns, total):
+def _read_rows(eps, columns, total, optional=()):
     "Rows of each episode, or the error of reading it"
     try:
-        for ep, cols in episode_rows(eps, columns, [], total): yield ep, cols
+        for ep, cols in episode_rows(eps, columns, optional, total): yield ep, cols
         return
     except DatasetError:
         pass
     for ep in eps:   # again, one by one: which of them is it?
-        try: yield next(iter(episode_rows([ep], columns, [], total)))
+        try: yield next(iter(episode_rows([ep], columns, optional, total)))
         except DatasetError as e: yield ep, e
 
 # %% ../nbs/20_check.ipynb #8df37445
-def _recording(name, ep, cols, places, fps):
+def _recording(name, ep, cols, places, fps, heads):
     "One episode from its raw columns"
     if isinstance(cols, DatasetError):
-        none = {h.label_key: np.zeros(0, np.int64) for h in HEADS.values()}
-        rec = Recording(name, f'ep{ep.index:03d}', np.zeros((0, 8)), none, np.zeros(0), fps)
-        rec.problems.append(rec.finding('unreadable', found=str(cols)))
+        rec = empty_recording(name, f'ep{ep.index:03d}')
+        rec.problems.append(rec.problem('unreadable', cols))
         return rec
     n = ep.length
     def one(col, pos, scale):
         return np.full(n, scale) if col is None else scale*cols[col].reshape(n, -1)[:, pos].astype(float)
     x, t = np.stack([one(*p) for p in places], 1), cols['timestamp'].ravel().astype(float)
     rec = Recording(name, f'ep{ep.index:03d}', x, {}, t, fps)
-    rec.labels = _lenient_labels(rec, cols, n)
+    rec.labels = _lenient_labels(rec, cols, n, heads)
     return rec
 
 def _add_pictures(rec, ep, readers):
@@ -161,13 +176,14 @@ def _add_pictures(rec, ep, readers):
             raise DatasetError(f'{ep.video.name} has {max(len(v) - first, 0)} frames for {len(rec)} rows')
         rec.thumbs = np.stack([thumbnail(v[first + i]) for i in range(len(rec))])
         rec.picture = lambda i: VideoReader(ep.video)[first + int(i)]
-    except DatasetError as e: rec.problems.append(rec.finding('video', found=str(e)))
+    except DatasetError as e: rec.problems.append(rec.problem('video', e))
 
 def read_lerobot(
     path,             # folder of a LeRobot dataset
     telemetry='sim',  # telemetry map, see `telemetry_map`
     camera=None,      # name of the camera; None: the only one
     frames=True,      # look at the pictures too
+    labels=None,      # {'risk': column or None, ...}, see `label_columns`
 ) -> list:            # of `Recording`
     "All episodes of a LeRobot dataset, as they are"
     info = load_info(path)
@@ -176,15 +192,31 @@ def read_lerobot(
     srcs = telemetry_map(telemetry)
     place = lambda k, s: (None, 0) if s.column is None else find_source(s, feats, f'{path}, {k}')
     places = [(*place(k, s), s.scale) for k, s in srcs.items()]
-    columns = sorted({'timestamp', *(p[0] for p in places if p[0]),
-                      *(h.label_key for h in HEADS.values() if h.label_key in feats)})
-    recs, readers, seen = [], {}, set()
-    for ep, cols in _read_rows(eps, columns, len(eps)):
+    one, controls = label_candidates(feats)
+    heads = label_columns(one, labels, path, controls)
+    columns = {'timestamp', *(p[0] for p in places if p[0]), *filter(None, heads.values())}
+    others = [k for k in one if k not in columns and k not in controls]
+    recs, readers, seen, unread = [], {}, set(), {}
+    for ep, cols in _read_rows(eps, sorted(columns), len(eps), others):
         if ep.index in seen: continue
         seen.add(ep.index)
-        recs.append(_recording(Path(path).name, ep, cols, places, fps))
+        recs.append(_recording(Path(path).name, ep, cols, places, fps, heads))
         if frames and len(recs[-1]): _add_pictures(recs[-1], ep, readers)
+        if len(recs[-1]):
+            for k in set(others) & set(cols): unread.setdefault(k, []).extend(cols[k].ravel().tolist())
+    add_suspects(recs, label_suspects(unread, heads, labels))
     return sorted(recs, key=lambda r: r.name)
+
+def add_suspects(
+    recs,       # of `Recording`, one dataset
+    suspects,   # of `LabelSuspect`
+):
+    "A finding of the whole dataset for each column that looks like a label"
+    for o in dict.fromkeys(suspects):
+        h, values = HEADS[o.head], ', '.join(map(str, o.values[:5]))
+        f = _finding('label-name', recs[0].dataset, '', '', o.column, f'looks like a label of {o.head}: {values}')
+        fix = f'rename it, or point it out with labels={{{o.head}: {o.column}}}; {{{o.head}: null}} says that it is no label'
+        recs[0].problems.append(replace(f, expected=f'{h.label_key} or {h.name}', fix=fix))
 
 # %% ../nbs/20_check.ipynb #5b35dd16
 def from_dataset(

@@ -6,12 +6,12 @@
 __all__ = ['SIM_COLUMNS', 'TELEMETRY_PRESETS', 'DatasetError', 'MissingFileError', 'encode_video', 'VideoInfo', 'probe_video',
            'VideoReader', 'column_stats', 'video_histogram', 'image_stats', 'LeRobotWriter', 'load_info',
            'feature_names', 'dataset_path', 'Episode', 'load_episodes', 'find_camera', 'Source', 'parse_source',
-           'telemetry_map', 'find_source', 'ActionRule', 'episode_rows', 'label_values', 'label_columns',
-           'label_candidates', 'LabelSuspect', 'label_suspects', 'window_rows', 'DriveDataset', 'LeRobotDataset',
-           'FrameFolder']
+           'telemetry_map', 'find_source', 'ActionRule', 'episode_rows', 'likely_unit', 'label_values', 'label_columns',
+           'label_candidates', 'label_like', 'LabelSuspect', 'label_suspects', 'window_rows', 'DriveDataset',
+           'LeRobotDataset', 'FrameFolder', 'drive_layout', 'Drives']
 
 # %% ../nbs/03_lerobot.ipynb #fb48f05e
-import csv, difflib, functools, hashlib, io, json, logging, math, os, re, shutil, string
+import csv, difflib, functools, hashlib, inspect, io, json, logging, math, os, re, shutil, string
 from collections import OrderedDict
 from dataclasses import dataclass
 from fractions import Fraction
@@ -802,6 +802,14 @@ def _check_times(t, where):
                            'Sort the rows or leave the episode out with episodes=[...]')
     return t
 
+# %% ../nbs/03_lerobot.ipynb #7c1e0c02
+def likely_unit(
+    step: float,  # usual time between two frames, as it is on disk
+):                # 'milliseconds', 'microseconds', 'nanoseconds', or None when it may be seconds
+    "The unit of times that cannot be seconds"
+    units = dict(milliseconds=1e3, microseconds=1e6, nanoseconds=1e9)
+    return next((u for u, k in units.items() if .005 <= step/k <= 2), None)
+
 # %% ../nbs/03_lerobot.ipynb #9d8f1b63
 def _class_number(o, classes):
     "A class name or number as a number; nan for a missing one, -1 for what is neither"
@@ -853,8 +861,10 @@ def label_candidates(
 # %% ../nbs/03_lerobot.ipynb #7c1e0a05
 _BESIDE = set('label labels id ids level class cls category score gt truth true target value annotation human manual my'.split())
 
-def _named_like(column):
-    "The head that a column's name means, but for spelling; None when it means another thing"
+def label_like(
+    column: str,   # its name
+):                 # name of a head, or None
+    "The head that a column's name means, but for spelling"
     words = [o.lower() for o in re.findall('[A-Z]?[a-z]+|[A-Z]+', column)]
     words = [o for o in words if o not in _BESIDE]
     if len(words) != 1: return None
@@ -890,8 +900,8 @@ def label_suspects(
 ) -> list:        # of `LabelSuspect`
     "Columns that look like the label of a head that has none"
     open_heads = {k for k, c in heads.items() if c is None and k not in (labels or {})}
-    found = [LabelSuspect(c, _named_like(c), tuple(_few_values(x))) for c, x in columns.items()
-             if _named_like(c) in open_heads]
+    found = [LabelSuspect(c, label_like(c), tuple(_few_values(x))) for c, x in columns.items()
+             if label_like(c) in open_heads]
     return [o for o in found if o.values]
 
 # %% ../nbs/03_lerobot.ipynb #7c1e0a09
@@ -994,6 +1004,7 @@ class DriveDataset(FrameDataset):
         if F > 1 and self.spacing_s < .999/fps:
             raise DatasetError('spacing_s', f'at least {1/fps:g} s, the time between frames at {fps:g} fps',
                                self.spacing_s, 'Choose a longer spacing')
+        self._check_units()
         self._starts = np.cumsum([0] + [len(d.t) for d in drives])  # first row of each episode
         rows = self._cut(F, stride_s, on_drop, ok)
         super().__init__(int(self._starts[-1]), rows, source_files=source_files, **self._columns_at(rows[:, -1]))
@@ -1002,6 +1013,18 @@ class DriveDataset(FrameDataset):
 def _frames_key(*parts):
     "A short name for which frame each row is, so that a feature cache is not used for other rows of the same files"
     return hashlib.sha256(b'|'.join(parts)).hexdigest()[:16]
+
+@patch
+def _check_units(self:DriveDataset):
+    "Are the times seconds?"
+    steps = np.concatenate([np.diff(d.t) for d in self.drives])
+    step = float(np.median(steps)) if len(steps) else 0.
+    if not likely_unit(step): return
+    unit, where = likely_unit(step), f'{self.name}, field timestamp'
+    if abs(step*self.fps - 1) > .5:
+        raise DatasetError(where, f'{1/self.fps:g} s between frames, as {self.fps:g} fps', f'{step:g} s',
+                           f'The times seem to be {unit}: bring them to seconds')
+    _say_once(f'{where}: {step:g} s between frames: {unit}? Times are in seconds')
 
 @patch
 def _cut(self:DriveDataset, F, stride_s, on_drop, ok):
@@ -1030,6 +1053,17 @@ def _drop_error(self:DriveDataset, d, end, want, near, n, no_picture):
                         f'a frame at {want:g} s, to within {self.tolerance_s:g} s', came,
                         f"{n} windows of this episode miss a frame: pass on_drop='skip' to leave such windows out, "
                         'or a larger tolerance_s')
+
+# %% ../nbs/03_lerobot.ipynb #7c1e0d01
+@patch
+def __repr__(self:DriveDataset):
+    n, names = len(self.drives), ', '.join(d.name for d in self.drives[:3]) + (' ...' if len(self.drives) > 3 else '')
+    def count(k, h):
+        y = np.asarray(self.labels[h.label_key])
+        return f'{k} ' + (', '.join(f'{(y == i).sum()} {c}' for i, c in enumerate(h.classes) if (y == i).any()) or 'no label')
+    return (f"{type(self).__name__} {self.name!r}: {len(self):,} windows of {self.F} frames, {self.spacing_s:.3g} s apart, "
+            f"from {n} drive{'s'*(n != 1)} ({names}) of {self.n_frames:,} frames, {self.fps:.3g} fps\n"
+            "labels: " + '; '.join(count(k, h) for k, h in HEADS.items()))
 
 # %% ../nbs/03_lerobot.ipynb #d6ee4fdf
 @patch
@@ -1153,7 +1187,7 @@ def _read(self:LeRobotDataset, eps, telemetry, labels, rule, total):
     place = lambda k, s: (None, 0) if s.column is None else find_source(s, feats, f'{self.root}, {k}')
     places = {k: (*place(k, s), s.scale) for k, s in srcs.items()}
     cols = {'timestamp', *(p[0] for p in places.values() if p[0]), *(k for k in heads.values() if k)}
-    near, drives = {k: [] for k in one if _named_like(k) and k not in {*cols, *controls}}, []
+    near, drives = {k: [] for k in one if label_like(k) and k not in {*cols, *controls}}, []
     for ep, c in episode_rows(eps, sorted(cols), ['frame_index', WEIGHT, *near], total):
         for k in near: near[k].append(c.pop(k, np.zeros(0)).ravel())
         drives.append(self._drive(ep, c, places, heads, rule))
@@ -1241,6 +1275,28 @@ def _read_csv(path):
     if not rows: raise DatasetError(path, 'a header and at least one line', 'none', 'Write one line per picture')
     return {k: [r[j].strip() for _, r in rows] for j, k in enumerate(head)}
 
+def _contents(folder):
+    "What is in a folder, in a few words"
+    if not folder.is_dir(): return 'nothing' if not folder.exists() else 'a file'
+    names = sorted(o.name + '/'*o.is_dir() for o in folder.iterdir())
+    pics = [o for o in names if Path(o).suffix.lower() in _PICTURES]
+    rest = [o for o in names if o not in pics]
+    return ' and '.join([f'{len(pics)} pictures']*bool(pics) + [', '.join(rest[:5])]*bool(rest)) or 'an empty folder'
+
+def _drive_folders(path):
+    "Root and folders of the drives; a drive's own folder is a root's only drive"
+    root, fix = Path(path), 'Write one frames.csv per drive, beside its pictures'
+    if not root.is_dir(): raise MissingFileError(path, 'a folder of drives', 'nothing', 'Check the path')
+    folders = sorted(o.parent for o in root.glob('*/frames.csv'))
+    if not (root/'frames.csv').is_file():
+        if folders: return root, folders
+        raise MissingFileError(path, 'a frames.csv, or folders with a frames.csv', _contents(root), fix)
+    if folders:
+        raise DatasetError(path, 'one drive, or a folder of drives', f'a frames.csv here and in {folders[0].name}/',
+                           'Move one of them away')
+    root = Path(os.path.abspath(root))
+    return root.parent, [root]
+
 def _floats(texts, where, field):
     "Numbers from texts; what is none is an error with its row"
     def one(i, o):
@@ -1276,11 +1332,11 @@ def _open_picture(path):
 class FrameFolder(DriveDataset):
     "Windows over folders of pictures, one folder per drive, each with a frames.csv"
     def __init__(self,
-        path,             # folder of the drives
+        path,             # folder of the drives, or of one drive
         F=8,              # frames per window
         spacing_s=None,   # time between the frames of a window, seconds; None is the usual time between frames
         stride_s=None,    # time between the ends of windows, seconds; None ends one at every frame
-        telemetry=None,   # telemetry map; None takes the columns ax, ay, az, gx, gy, gz, v, w
+        telemetry=None,   # telemetry map; None or 'sim' takes the columns ax, ay, az, gx, gy, gz, v, w
         tolerance_s=None, # how far a frame may be from its time, seconds; None is half the usual time between frames
         on_drop='error',  # a missing frame is an 'error', or its windows are left out: 'skip'
         image_size=None,  # scale frames to this size, pixels: a number or (H, W); None keeps theirs
@@ -1288,12 +1344,9 @@ class FrameFolder(DriveDataset):
         labels=None,      # {'risk': column or None, ...}; a head that is not named takes its usual column, see `label_columns`
         derive_action=None, # `ActionRule`, or a dict of its fields: action_id where no label says it
     ):
-        self.root, self.image_size = Path(path), _hw(image_size)
-        if not self.root.is_dir(): raise MissingFileError(path, 'a folder of drives', 'nothing', 'Check the path')
-        folders = sorted(o.parent for o in self.root.glob('*/frames.csv'))
-        if not folders:
-            raise MissingFileError(path, 'folders with a frames.csv', 'none', 'Write one frames.csv per drive')
-        chans = telemetry_map({c.name: c.name for c in CHANNELS} if telemetry is None else telemetry)
+        self.image_size = _hw(image_size)
+        self.root, folders = _drive_folders(path)
+        chans = telemetry_map({c.name: c.name for c in CHANNELS} if telemetry in (None, 'sim') else telemetry)
         ns = _episode_list(episodes, len(folders), path)
         self.pictures_at = []
         rule = ActionRule(**derive_action) if isinstance(derive_action, dict) else derive_action
@@ -1366,3 +1419,30 @@ def _frame(self:FrameFolder, r):
             raise DatasetError(self.pictures_at[r], 'a whole picture', str(e),
                                'Copy the file again, or take its line out of frames.csv') from e
     return np.asarray(im if not self.image_size else im.resize(self.image_size[::-1], Image.Resampling.BOX))
+
+# %% ../nbs/03_lerobot.ipynb #7c1e0e04
+def drive_layout(
+    path,     # a folder, or owner/name on the Hub
+) -> str:     # 'lerobot' or 'pictures'
+    "How recorded drives lie on disk"
+    p = Path(path)
+    if (p/'meta/info.json').is_file(): return 'lerobot'
+    if (p/'frames.csv').is_file() or any(p.glob('*/frames.csv')): return 'pictures'
+    if (p/'meta').is_dir() or not p.exists() and re.fullmatch(r'[\w.-]+/[\w.-]+', str(path)): return 'lerobot'
+    raise MissingFileError(path, 'a LeRobot dataset (meta/info.json, data/, videos/) or drives as pictures '
+                           '(DRIVE/frames.csv and the pictures that it names)', _contents(p),
+                           'Check the path, or write a frames.csv per drive')
+
+class Drives(DriveDataset):
+    "Windows over recorded drives in either layout: a `LeRobotDataset` or a `FrameFolder`"
+    def __new__(cls,
+        path,       # folder of a LeRobot dataset, of drives or of one drive; or owner/name on the Hub
+        **kwargs,   # of `LeRobotDataset`; folders of pictures have no `camera` and no `revision`
+    ):
+        kwargs = {k: v for k, v in kwargs.items() if v is not None}
+        if drive_layout(path) == 'lerobot': return LeRobotDataset(path, **kwargs)
+        for k in ('camera', 'revision'):
+            if k in kwargs: raise DatasetError(f'{path}, {k}', 'none: these are folders of pictures', repr(kwargs[k]), f'Leave {k} out')
+        return FrameFolder(path, **kwargs)
+
+Drives.__signature__ = inspect.signature(LeRobotDataset)
