@@ -8,7 +8,7 @@ __all__ = ['SIM_COLUMNS', 'TELEMETRY_PRESETS', 'DatasetError', 'MissingFileError
            'feature_names', 'dataset_path', 'Episode', 'load_episodes', 'find_camera', 'Source', 'parse_source',
            'telemetry_map', 'find_source', 'ActionRule', 'episode_rows', 'likely_unit', 'label_values', 'label_columns',
            'label_candidates', 'label_like', 'LabelSuspect', 'label_suspects', 'window_rows', 'DriveDataset',
-           'LeRobotDataset', 'FrameFolder', 'drive_layout', 'Drives']
+           'LeRobotDataset', 'drive_folders', 'FrameFolder', 'drive_layout', 'Drives']
 
 # %% ../nbs/03_lerobot.ipynb #fb48f05e
 import csv, difflib, functools, hashlib, inspect, io, json, logging, math, os, re, shutil, string
@@ -1022,9 +1022,9 @@ def _check_units(self:DriveDataset):
     if not likely_unit(step): return
     unit, where = likely_unit(step), f'{self.name}, field timestamp'
     if abs(step*self.fps - 1) > .5:
-        raise DatasetError(where, f'{1/self.fps:g} s between frames, as {self.fps:g} fps', f'{step:g} s',
+        raise DatasetError(where, f'{1/self.fps:g} s between frames, as {self.fps:g} fps', f'{step:.3g} s',
                            f'The times seem to be {unit}: bring them to seconds')
-    _say_once(f'{where}: {step:g} s between frames: {unit}? Times are in seconds')
+    _say_once(f'{where}: {step:.3g} s between frames: {unit}? Times are in seconds')
 
 @patch
 def _cut(self:DriveDataset, F, stride_s, on_drop, ok):
@@ -1283,8 +1283,19 @@ def _contents(folder):
     rest = [o for o in names if o not in pics]
     return ' and '.join([f'{len(pics)} pictures']*bool(pics) + [', '.join(rest[:5])]*bool(rest)) or 'an empty folder'
 
-def _drive_folders(path):
-    "Root and folders of the drives; a drive's own folder is a root's only drive"
+def _floats(texts, where, field):
+    "Numbers from texts; what is none is an error with its row"
+    def one(i, o):
+        try: return float(o)
+        except ValueError:
+            raise DatasetError(f'{where}, field {field}, row {i}', 'a number', repr(o), 'Correct the field') from None
+    return np.array([one(i, o) for i, o in enumerate(texts)])
+
+# %% ../nbs/03_lerobot.ipynb #7c1e0e06
+def drive_folders(
+    path,      # folder of drives, or of one drive
+) -> tuple:    # the folder that the drives are in; their folders by name
+    "Where the drives are; of a drive's own folder the one above it is the root"
     root, fix = Path(path), 'Write one frames.csv per drive, beside its pictures'
     if not root.is_dir(): raise MissingFileError(path, 'a folder of drives', 'nothing', 'Check the path')
     folders = sorted(o.parent for o in root.glob('*/frames.csv'))
@@ -1296,14 +1307,6 @@ def _drive_folders(path):
                            'Move one of them away')
     root = Path(os.path.abspath(root))
     return root.parent, [root]
-
-def _floats(texts, where, field):
-    "Numbers from texts; what is none is an error with its row"
-    def one(i, o):
-        try: return float(o)
-        except ValueError:
-            raise DatasetError(f'{where}, field {field}, row {i}', 'a number', repr(o), 'Correct the field') from None
-    return np.array([one(i, o) for i, o in enumerate(texts)])
 
 # %% ../nbs/03_lerobot.ipynb #5481fe87
 def _pictures(folder, cols, n):
@@ -1345,7 +1348,7 @@ class FrameFolder(DriveDataset):
         derive_action=None, # `ActionRule`, or a dict of its fields: action_id where no label says it
     ):
         self.image_size = _hw(image_size)
-        self.root, folders = _drive_folders(path)
+        self.root, folders = drive_folders(path)
         chans = telemetry_map({c.name: c.name for c in CHANNELS} if telemetry in (None, 'sim') else telemetry)
         ns = _episode_list(episodes, len(folders), path)
         self.pictures_at = []
