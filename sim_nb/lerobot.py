@@ -1060,10 +1060,10 @@ def __repr__(self:DriveDataset):
     n, names = len(self.drives), ', '.join(d.name for d in self.drives[:3]) + (' ...' if len(self.drives) > 3 else '')
     def count(k, h):
         y = np.asarray(self.labels[h.label_key])
-        return f'{k} ' + (', '.join(f'{(y == i).sum()} {c}' for i, c in enumerate(h.classes) if (y == i).any()) or 'no label')
-    return (f"{type(self).__name__} {self.name!r}: {len(self):,} windows of {self.F} frames, {self.spacing_s:.3g} s apart, "
-            f"from {n} drive{'s'*(n != 1)} ({names}) of {self.n_frames:,} frames, {self.fps:.3g} fps\n"
-            "labels: " + '; '.join(count(k, h) for k, h in HEADS.items()))
+        return f'{k}: ' + (', '.join(f'{(y == i).sum()} {c}' for i, c in enumerate(h.classes) if (y == i).any()) or 'no label')
+    return (f"{type(self).__name__} {self.name!r}: {len(self):,} windows of {self.F} frames, {self.spacing_s:.3g} s apart\n"
+            f"from {n} drive{'s'*(n != 1)} ({names}) of {self.n_frames:,} frames, {self.fps:.3g} fps\n" +
+            '\n'.join(count(k, h) for k, h in HEADS.items()))
 
 # %% ../nbs/03_lerobot.ipynb #d6ee4fdf
 @patch
