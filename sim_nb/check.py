@@ -288,7 +288,7 @@ def open_data(
     name = Path(path).name
     if cls: import_class(cls)  # a wrong word of the caller is no defect of the data
     if kwargs.get('telemetry') is not None: telemetry_map(kwargs['telemetry'])
-    layout = None if cls else drive_layout(path)
+    layout = None if cls else drive_layout(Path(path).absolute())   # the Hub is not asked
     try:
         if cls: return from_dataset(build_dataset(cls, str(path), **kwargs), name, frames)
         if layout == 'lerobot': return read_lerobot(path, frames=frames, **kwargs)
