@@ -172,6 +172,20 @@ def _with_features(self: SimV0Inference, ds):
         f"the encoder {m['vision_encoder_name']!r} has other weights ({encoder.fingerprint[:12]}) than in training ({m['vision_fingerprint'][:12]})")
     return cached_dataset(ds, encoder)
 
+# %% ../nbs/16_inference.ipynb #5e3a1d12
+from .config import override_data
+
+# %% ../nbs/16_inference.ipynb #5e3a1d13
+@patch
+def open_as(self: SimV0Inference,
+    overrides,  # 'data.dataset_kwargs.camera=rear' or 'data.dataset_class_path=...', several of them
+):              # the same object
+    "Open other data as in training but for these settings"
+    if not overrides: return self
+    if 'data' not in self.metadata: raise ConfigError(f"{self.path} does not say how its data was opened: give a dataset instead of a path")
+    self.metadata = self.metadata | dict(data=override_data(self.metadata['data'], overrides))
+    return self
+
 # %% ../nbs/16_inference.ipynb #920ecbea
 @patch
 def batches(self: SimV0Inference,
@@ -238,6 +252,8 @@ def _parser(prog, description):
     p.add_argument('--device', default='cpu', help='cpu, cuda, cuda:1, mps')
     p.add_argument('--backend', default='torch', choices=list(BACKENDS), help='how to compute (default torch, the reference)')
     p.add_argument('--batch-size', type=int, help='windows per batch; default: as in training')
+    p.add_argument('--set', nargs='+', action='extend', default=[], metavar='KEY=VALUE',
+                   help='open the data otherwise than in training, e.g. data.dataset_kwargs.camera=rear')
     return p
 
 # %% ../nbs/16_inference.ipynb #6620373e
@@ -249,7 +265,8 @@ def main(
     p = _parser('sim_predict', 'Predict risk, reason and action for each window of a dataset.')
     p.add_argument('--out', help='file to write; default: the screen')
     a = p.parse_args(args)
-    lines = (json.dumps(o) + '\n' for o in SimV0Inference(a.checkpoint, a.device, a.backend).predict_data(a.data, a.batch_size))
+    inf = SimV0Inference(a.checkpoint, a.device, a.backend).open_as(a.set)
+    lines = (json.dumps(o) + '\n' for o in inf.predict_data(a.data, a.batch_size))
     if not a.out: return sys.stdout.writelines(lines)
     Path(a.out).parent.mkdir(parents=True, exist_ok=True)
     with atomic_open(a.out) as f: f.writelines(lines)
@@ -261,7 +278,7 @@ def eval_main(
 ):
     "`sim_eval`: metrics on labelled data as one JSON object"
     a = _parser('sim_eval', 'Metrics of a checkpoint on labelled data.').parse_args(args)
-    print(json.dumps(SimV0Inference(a.checkpoint, a.device, a.backend).evaluate(a.data, a.batch_size), indent=2))
+    print(json.dumps(SimV0Inference(a.checkpoint, a.device, a.backend).open_as(a.set).evaluate(a.data, a.batch_size), indent=2))
 
 # %% ../nbs/16_inference.ipynb #c4a4845c
 #| eval: false

@@ -836,7 +836,7 @@ def _parser():
                    help="name of the vision encoder, see sim_nb.vision.load_encoder")
     p.add_argument('--features', help="global, mid, last_grid; default: the encoder's")
     p.add_argument('--size', help="input HEIGHTxWIDTH of the encoder; default: the encoder's")
-    p.add_argument('--dataset-class', default='sim_nb.lerobot.LeRobotDataset', help="import path of a FrameDataset")
+    p.add_argument('--dataset-class', default='sim_nb.lerobot.Drives', help="import path of a FrameDataset")
     p.add_argument('--set', type=_option, action='append', default=[], metavar='NAME=VALUE',
                    help="an argument of the dataset class, e.g. camera=front")
     p.add_argument('--cache-dir',
