@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['CODES', 'ALARM', 'STREAM_ENCODERS', 'fail_safe', 'check_frame', 'check_telemetry', 'seconds', 'check_clock',
-           'frame_encoder', 'stream_encoder', 'SimStream', 'valid', 'run_drive']
+           'check_age', 'check_skew', 'frame_encoder', 'stream_encoder', 'SimStream', 'valid', 'run_drive']
 
 # %% ../nbs/17_stream.ipynb #35d59719
 import math, time, timeit
@@ -29,12 +29,13 @@ CODES = {  # code -> (action, what happened)
     'warming_up':    ('stop', 'fewer than F frames since the start or since a gap'),
     'no_frame':      ('stop', 'no frame yet'),
     'bad_frame':     ('stop', 'the frame is missing, or not uint8 [H, W, 3] of the expected size'),
-    'bad_telemetry': ('stop', 'a telemetry value is missing, or not a finite number'),
+    'bad_telemetry': ('stop', 'a telemetry value or its time is missing, or not a finite number'),
     'out_of_range':  ('slow', 'a telemetry value is beyond the limit of its channel'),
-    'bad_clock':     ('stop', 'the time is not a finite number, or that of the frame before: the frame is left out'),
+    'bad_clock':     ('stop', 'a time is not a finite number, is that of the frame before, or lies after `now`: the frame is left out'),
     'clock_back':    ('stop', 'the clock was set back: the ring starts again'),
     'gap':           ('stop', 'too much time between two frames: the ring starts again'),
-    'stale':         ('stop', 'the newest frame is too old'),
+    'stale':         ('stop', 'the frame is too old: it came late, or no newer one came'),
+    'stale_telemetry': ('stop', 'the reading is too far in time from its frame, before or after it'),
     'late':          ('slow', 'the decision took longer than the deadline'),
     'model_error':   ('stop', 'encoder or model failed, or gave a number that is not finite'),
 }
@@ -85,6 +86,8 @@ def seconds(
     except Exception: return math.nan  # whatever a stranger's `__float__` does
     return t if math.isfinite(t) else math.nan
 
+def _no_time(t): return f'expected a finite number of seconds, got {t if isinstance(t, float) else type(t).__name__}'
+
 # %% ../nbs/17_stream.ipynb #f1968ed9
 def check_clock(
     t,                 # time of this frame, seconds
@@ -93,11 +96,36 @@ def check_clock(
 ) -> tuple:            # code, detail
     "What is wrong with a time"
     s = seconds(t)
-    if math.isnan(s): return 'bad_clock', f'expected a finite number of seconds, got {t if isinstance(t, float) else type(t).__name__}'
+    if math.isnan(s): return 'bad_clock', _no_time(t)
     if last is None: return 'ok', ''
     if s == last: return 'bad_clock', f'a second frame at {s:.6g} s'
     if s < last: return 'clock_back', f'{s:.6g} s after {last:.6g} s'
     return ('gap', f'{s-last:.3g} s since the last frame, at most {max_gap_s:.3g}') if s - last > max_gap_s*(1 + 1e-6) else ('ok', '')
+
+# %% ../nbs/17_stream.ipynb #a91e0002
+def check_age(
+    t: float,          # time of the newest frame, seconds
+    now,               # this moment, seconds, on the same clock
+    max_age_s: float,  # from this age on a frame decides nothing any more
+) -> tuple:            # code, detail
+    "What is wrong with the age of a frame"
+    s = seconds(now)
+    if math.isnan(s): return 'bad_clock', f'now: {_no_time(now)}'
+    if s < t - max_age_s: return 'bad_clock', f'now, {s:.6g} s, is before the newest frame, {t:.6g} s'
+    return ('stale', f'the newest frame is {s-t:.3g} s old, at most {max_age_s:.3g}') if s - t > max_age_s else ('ok', '')
+
+# %% ../nbs/17_stream.ipynb #a91e0005
+def check_skew(
+    t: float,           # time of the frame, seconds
+    telemetry_t,        # time of the reading, seconds, on the same clock; None: not known
+    max_skew_s: float,  # longest time between the two
+) -> tuple:             # code, detail
+    "What is wrong with the time of a reading"
+    if telemetry_t is None: return 'ok', ''
+    s = seconds(telemetry_t)
+    if math.isnan(s): return 'bad_telemetry', f'telemetry_t: {_no_time(telemetry_t)}'
+    if abs(s - t) <= max_skew_s*(1 + 1e-6): return 'ok', ''
+    return 'stale_telemetry', f"the reading is {abs(s-t):.3g} s {'older' if s < t else 'newer'} than its frame, at most {max_skew_s:.3g}"
 
 # %% ../nbs/17_stream.ipynb #22289179
 def _onnx_encoder(enc):
@@ -149,11 +177,12 @@ class SimStream:
         deadline_s=.1,          # longest time a decision may take, seconds
         frame_shape=None,       # (H, W, 3) of the camera; None: that of the first good frame
         clock=time.perf_counter,  # measures how long a decision takes, seconds
+        max_skew_s=.1,          # longest time between a reading and its frame, seconds; needs `telemetry_t` in `push`
     ):
-        for k, v in dict(max_gap_s=max_gap_s, max_age_s=max_age_s, deadline_s=deadline_s).items():
+        for k, v in dict(max_gap_s=max_gap_s, max_age_s=max_age_s, deadline_s=deadline_s, max_skew_s=max_skew_s).items():
             if not v > 0: raise ValueError(f"{k}: expected seconds above 0, got {v}")
         self.inf = source if isinstance(source, SimV0Inference) else SimV0Inference(source, backend=backend)
-        self.max_gap_s, self.max_age_s, self.deadline_s, self.clock = max_gap_s, max_age_s, deadline_s, clock
+        self.max_gap_s, self.max_age_s, self.deadline_s, self.max_skew_s, self.clock = max_gap_s, max_age_s, deadline_s, max_skew_s, clock
         self.camera_shape = tuple(frame_shape) if frame_shape else None
         self.cached = self.inf.model.encoder is None
         self.encode = frame_encoder(stream_encoder(self.inf), encoder)
@@ -205,22 +234,24 @@ def warm_up(self: SimStream,
 
 # %% ../nbs/17_stream.ipynb #9d253647
 @patch
-def _take(self: SimStream, frame, t):
-    "Check time and frame, and put the features into the ring; code and detail"
+def _take(self: SimStream, frame, t, now=None):
+    "Check times and frame, and put the features into the ring; code and detail"
     code, detail = check_clock(t, self.last_t, self.max_gap_s)
-    if code == 'bad_clock': return code, detail
+    age, why = check_age(seconds(t), now, self.max_age_s) if now is not None else ('ok', '')
+    if 'bad_clock' in (code, age): return 'bad_clock', detail if code == 'bad_clock' else why
     if code != 'ok': self.ring.clear()
     wrong = check_frame(frame, self.frame_shape)
     if wrong: return 'bad_frame', wrong
     self.ring.append(self._features(np.ascontiguousarray(frame)))
     self.last_t, self.frame_shape, self.encoded = seconds(t), frame.shape, self.encoded + 1
-    return code, detail
+    return (age, why) if code == 'ok' else (code, detail)
 
 @patch
 @torch.inference_mode()
-def _decide(self: SimStream, frame, telemetry, t):
+def _decide(self: SimStream, frame, telemetry, t, now=None, telemetry_t=None):
     "One decision, or an exception"
-    code, detail = self._take(frame, t)
+    code, detail = self._take(frame, t, now)
+    if code == 'ok': code, detail = check_skew(seconds(t), telemetry_t, self.max_skew_s)
     if code != 'ok': return fail_safe(code, t, detail)
     x, code, detail = check_telemetry(telemetry)
     if code != 'ok': return fail_safe(code, t, detail)
@@ -234,17 +265,26 @@ def push(self: SimStream,
     frame,      # uint8 [H, W, 3], RGB
     telemetry,  # 8 numbers, in the units of `CHANNELS`
     t,          # time of the frame, seconds, on any clock that goes forward
+    now=None,   # this moment, seconds, on the same clock; None: the age of the frame is not checked
+    telemetry_t=None,  # time of the reading, seconds, on the same clock; None: not checked
 ) -> dict:      # time, action, risk, reason, confidence, code, detail, latency_ms; with a calibration also `ALARM`
     "The decision for the newest frame"
     start = self.clock()
-    try: d = self._decide(frame, telemetry, t)
+    try: d = self._decide(frame, telemetry, t, now, telemetry_t)
     except Exception as e:
         self.ring.clear()
         d = fail_safe('model_error', t, f'{type(e).__name__}: {e}')
     took = self.clock() - start
-    if d['code'] == 'ok' and took > self.deadline_s: d = self._too_late(d, took)
+    if d['code'] == 'ok': d = self._in_time(d, now, took)
     d['latency_ms'] = took*1e3
     return self._keep(d)
+
+@patch
+def _in_time(self: SimStream, d, now, took):
+    "The answer, unless it came after the deadline or its frame is too old by now"
+    code, why = ('ok', '') if now is None else check_age(seconds(d['time']), seconds(now) + took, self.max_age_s)
+    if code != 'ok': return fail_safe(code, d['time'], why)
+    return self._too_late(d, took) if took > self.deadline_s else d
 
 @patch
 def _too_late(self: SimStream, d, took):
@@ -269,10 +309,7 @@ def decide(self: SimStream,
     "The decision that holds at this moment"
     t = self.last_t
     if t is None: return dict(self.last)
-    code, detail = check_clock(now, None, 0)
-    now = seconds(now)
-    if code == 'ok' and now < t - self.max_age_s: code, detail = 'bad_clock', f'{now:.6g} s is before the newest frame, {t:.6g} s'
-    if code == 'ok' and now - t > self.max_age_s: code, detail = 'stale', f'the newest frame is {now-t:.3g} s old, at most {self.max_age_s:.3g}'
+    code, detail = check_age(t, now, self.max_age_s)
     return dict(self.last) if code == 'ok' else self._count(fail_safe(code, t, detail))
 
 @patch
