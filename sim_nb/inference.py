@@ -14,13 +14,13 @@ import torch
 from fastcore.basics import patch
 from .labels import CHANNELS, FRAMES, HEADS, HIGH, SAMPLE_ID, TELEMETRY, VIS_FEATS
 from .config import ConfigError, command
-from .data import SimDataset, build_dataset, check_array, collate_fn, make_dl
+from .data import SimDataset, build_dataset, check_array, collate_fn, make_dl, spacing_doubt
 from .model import SimV0Model, decode
 from .graph import BACKENDS, make_backend
 from .runtime import LARGEST, check_calibration, check_finite, not_guaranteed, scaled, with_alarms
 from .loss import MultitaskLoss
 from .metrics import EpochRecord
-from .checkpoint import atomic_open, find_checkpoint, load_trainable, read_checkpoint
+from .checkpoint import atomic_open, find_checkpoint, load_trainable, read_checkpoint, trained_spacing
 
 # %% ../nbs/16_inference.ipynb #62bae1a2
 def _check_sizes(metadata, weights, source):
@@ -49,6 +49,7 @@ class SimV0Inference:
         self.metadata, self.epoch, self.metrics = ckpt['metadata'], ckpt['epoch'], ckpt['metrics']
         _check_sizes(self.metadata, ckpt['model_state_dict'], self.path.name)
         check_calibration(self.metadata.get('calibration'), self.path.name)
+        self.frame_spacing_s, self.said = trained_spacing(self.metadata, self.path.name), set()
         plain = {} if backend == 'torch' else dict(frozen_dtype='fp32')
         self.model = SimV0Model.from_metadata(self.metadata, gradient_checkpointing=False, **plain)
         load_trainable(self.model, ckpt['model_state_dict'], self.path.name)
@@ -71,7 +72,9 @@ class SimV0Inference:
 
     def __repr__(self):
         m = self.metadata
-        return f"SimV0Inference({str(self.path)!r}, epoch {self.epoch}: {m['llm_name_or_path']}, {self.pic} [{m['F']}, {m['dv']}])"
+        apart = f'frames {self.frame_spacing_s:.3g} s apart' if self.frame_spacing_s else 'frame spacing unknown'
+        return (f"SimV0Inference({str(self.path)!r}, epoch {self.epoch}: {m['llm_name_or_path']}, {self.pic} [{m['F']}, {m['dv']}], "
+                f"{apart}, {self.backend} on {self.device})")
 
 # %% ../nbs/16_inference.ipynb #f06b8a74
 @patch(as_prop=True)
@@ -153,13 +156,20 @@ def predict_single(self: SimV0Inference,
 def open_data(self: SimV0Inference,
     data,            # a split's path, or a dataset
 ) -> SimDataset:     # with the inputs that the model takes
-    "The windows of other data, made as in training"
+    "The windows of other data, made as in training; another frame rate is a warning"
     if not isinstance(data, SimDataset):
         if 'data' not in self.metadata: raise ConfigError(f"{self.path} does not say how its data was opened: give a dataset instead of a path")
         spec = self.metadata['data']
         data = build_dataset(spec['dataset_class_path'], str(data), **spec['dataset_kwargs'])
-    if data.dv is not None or self.pic == FRAMES: return data
-    return self._with_features(data)
+    self._check_spacing(data)
+    return data if data.dv is not None or self.pic == FRAMES else self._with_features(data)
+
+@patch
+def _check_spacing(self: SimV0Inference, ds):
+    "Say once that data has another frame rate than training"
+    doubt = spacing_doubt(ds.frame_spacing(), self.frame_spacing_s)
+    if doubt and doubt not in self.said: log.warning(f'{self.path.name}: {doubt}')
+    self.said.add(doubt)
 
 @patch
 def _with_features(self: SimV0Inference, ds):
