@@ -134,6 +134,7 @@ def check_skew(
 # %% ../nbs/17_stream.ipynb #22289179
 def _onnx_encoder(enc):
     "An encoder through ONNX Runtime"
+    if enc._mean.device.type != 'cpu': raise ValueError(f"encoder='onnx' runs on the CPU, not on {enc._mean.device}: take 'torch' or 'fused'")
     path = cached_graph('encoder', _key(enc.describe()), lambda p: export_encoder(enc, p))
     graph = _quicker(OnnxGraph(path, 1), OnnxGraph(path), np.zeros((1, 3, *enc.size), np.uint8))
     def encode(frames):
@@ -146,10 +147,16 @@ def _quicker(one, every, frame):
     s = [min(timeit.repeat(lambda: graph(frames=frame), number=1, repeat=5)) for graph in (one, every)]
     return one if s[0] < 1.33*s[1] else every
 
-STREAM_ENCODERS = {'torch': lambda enc: lambda x: encode_plain(enc, x), 'fused': lambda enc: FastPath(enc), 'onnx': _onnx_encoder}
+def _fused_encoder(enc):
+    "`FastPath` where the encoder is; on a GPU in the half precision that it knows"
+    dev = enc._mean.device
+    if dev.type != 'cuda': return FastPath(enc, device=str(dev))
+    return FastPath(enc, 'bf16' if torch.cuda.is_bf16_supported() else 'fp16', str(dev))
+
+STREAM_ENCODERS = {'torch': lambda enc: lambda x: encode_plain(enc, x), 'fused': _fused_encoder, 'onnx': _onnx_encoder}
 
 def frame_encoder(
-    enc,        # an `Encoder`
+    enc,        # an `Encoder`; it computes on the device where it is
     how: str,   # 'torch', 'fused' or 'onnx'
 ):              # uint8 [N, H, W, 3] -> float32 [N, dv]
     "A way to encode frames, by name"
@@ -183,8 +190,11 @@ class SimStream:
         clock=time.perf_counter,  # measures how long a decision takes, seconds
         max_skew_s=.1,          # longest time between a reading and its frame, seconds; needs `telemetry_t` in `push`
         frame_spacing_s=None,   # usual time between two frames in training, seconds; None: what the checkpoint says
+        device=None,            # for encoder and model: 'cpu', 'cuda', ...; None: that of the `SimV0Inference`, or the CPU
     ):
-        self.inf = source if isinstance(source, SimV0Inference) else SimV0Inference(source, backend=backend)
+        self.inf = source if isinstance(source, SimV0Inference) else SimV0Inference(source, device or 'cpu', backend)
+        if device is not None and torch.empty(0, device=device).device != self.inf.device: raise ValueError(
+            f"device {str(device)!r} is not that of the given SimV0Inference, {str(self.inf.device)!r}: give one of the two")
         self.frame_spacing_s = self.inf.frame_spacing_s if frame_spacing_s is None else frame_spacing_s
         if max_gap_s is None: max_gap_s = 2.5*self.frame_spacing_s if self.frame_spacing_s is not None else .25
         for k, v in dict(frame_spacing_s=self.frame_spacing_s, max_gap_s=max_gap_s, max_age_s=max_age_s, deadline_s=deadline_s, max_skew_s=max_skew_s).items():
@@ -192,7 +202,8 @@ class SimStream:
         self.max_gap_s, self.max_age_s, self.deadline_s, self.max_skew_s, self.clock = max_gap_s, max_age_s, deadline_s, max_skew_s, clock
         self.camera_shape = tuple(frame_shape) if frame_shape else None
         self.cached = self.inf.model.encoder is None
-        self.encode = frame_encoder(stream_encoder(self.inf), encoder)
+        self.encoder = stream_encoder(self.inf).to(self.inf.device)
+        self.encode = frame_encoder(self.encoder, encoder)
         self.run = self.inf.run if isinstance(self.inf.run, OnnxBackend) else features_model(self.inf.run)
         self.reset(); self.warm_up()
 
@@ -210,7 +221,7 @@ def reset(self: SimStream):
 @patch
 def _features(self: SimStream, frame):
     "Features of one frame, as training saw them: float32 [dv]"
-    x = self.encode(frame[None])[0].float().cpu()
+    x = self.encode(frame[None])[0].float().to(self.inf.device)
     if self.cached: x = x.half().float()
     if not torch.isfinite(x).all(): raise ValueError('the encoder gave a number that is not finite')
     return x
@@ -220,7 +231,7 @@ def _features(self: SimStream, frame):
 def _answer(self: SimStream, feats, telemetry):
     "The model's decision for one window"
     dev = self.inf.device
-    out = check_finite(self._logits({VIS_FEATS: feats[None].to(dev), TELEMETRY: torch.from_numpy(telemetry)[None].to(dev)}))
+    out = check_finite(self._logits({VIS_FEATS: feats[None], TELEMETRY: torch.from_numpy(telemetry)[None].to(dev)}))
     out = self.inf.calibrated(out)
     return decode(out)[0] | self.inf.alarms(out)[0]
 
