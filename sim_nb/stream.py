@@ -274,7 +274,7 @@ def _rate_doubt(self: SimStream):
     "Why the frame rate is not that of training, by the usual time between the last frames; said once in the log"
     if len(self.steps) < max(self.inf.model.F - 1, 1): return ''
     doubt = spacing_doubt(float(np.median(self.steps)), self.frame_spacing_s, RATE_FACTOR)
-    if doubt and not self.warned: log.warning(f'{doubt}. The stream says stop until it is right')
+    if doubt and not self.warned: log.warning(f'the stream says stop until its frame rate is right: {doubt}')
     self.warned |= bool(doubt)
     return doubt
 
