@@ -357,9 +357,12 @@ def import_class(
 def command(
     main,  # function of one argument `args`: a list of strings, or None for the command line
 ):
-    "Make a console script of `main`: a mistake of the user is one line and exit code 2"
+    "Make a console script of `main`: a mistake of the user is one line and exit code 2; `--version` says the version"
     @functools.wraps(main)
     def _main(args=None):
+        if '--version' in (sys.argv[1:] if args is None else args):
+            from sim_nb import __version__
+            return print(f'sim_nb {__version__}')
         try:
             res = main(args)
             sys.stdout.flush()

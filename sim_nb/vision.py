@@ -818,6 +818,7 @@ def cached_dataset(
                         episodes=ds.episodes)
     res.vision = enc.describe()
     if hasattr(ds, 'fps'): res.fps = ds.fps  # frames per second, where they are known
+    res.spacing_s = ds.frame_spacing()
     return res
 
 # %% ../nbs/05_vision.ipynb #7a0bfd57
