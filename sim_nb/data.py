@@ -256,7 +256,9 @@ def _file_column(parts, shape, dtype):
     with tempfile.TemporaryFile(dir=folder) as f:  # written, not mapped: a full disk is an error here and not a crash later
         for x in parts: f.write(np.ascontiguousarray(x, dtype).data.cast('B'))
         f.flush()
-        return np.memmap(f, dtype, 'r+', shape=tuple(shape))
+        out = np.memmap(f, dtype, 'r+', shape=tuple(shape))
+        out.filename = None  # on Windows it has a name, by which nobody else can open it
+        return out
 
 def _stored(x):
     "An array as a column: a memory map as it is, a short array as it is, a long one on disk"
@@ -499,9 +501,13 @@ def cut_windows(
     if len(np.unique(ep[starts])) != len(starts): raise ValueError(
         "cut_windows: an episode comes back after another one; sort the frames by episode")
     back = np.arange(F - 1, -1, -1) * step
-    ends = [np.arange(a + back[0], b, stride) for a, b in zip(starts, np.r_[starts[1:], len(ep)])]
-    ends = np.concatenate(ends)
-    return _column(lambda s: ends[s, None] - back, (len(ends), F), np.int64)
+    n = np.maximum(0, -(-(np.diff(np.r_[starts, len(ep)]) - back[0]) // stride))  # windows of each episode
+    upto = np.cumsum(n)
+    def rows(s):
+        i = np.arange(s.start, s.stop)
+        e = np.searchsorted(upto, i, 'right')
+        return (starts[e] + back[0] + (i - upto[e] + n[e])*stride)[:, None] - back
+    return _column(rows, (upto[-1], F), np.int64)
 
 # %% ../nbs/02_data.ipynb #b5ece29b
 class FrameIds(Ids):
