@@ -14,6 +14,7 @@ __all__ = ['PARTS', 'SIDES', 'in_turns', 'Row', 'no_row', 'rate_row', 'part', 'S
 
 # %% ../nbs/23_bench.ipynb #f12196dd
 import argparse, csv, ctypes, importlib, itertools, json, os, platform, signal, subprocess, sys, tempfile, time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, asdict, replace
 from importlib.metadata import PackageNotFoundError, version
@@ -197,14 +198,15 @@ class NoGradLLM(PlainLLM):
 # %% ../nbs/23_bench.ipynb #d3dbaa82
 def make_model(
     setup: Setup,
-    kind: str,       # 'plain', 'no_grad' or 'fast'
+    kind: str,       # 'plain', 'no_grad', 'fast', or 'fp32': the fast path's code without packed weights
     seed: int=0,     # of the adapters' start
 ) -> SimV0Model:     # same adapters for every kind
     "A model over the reference or over the fast path"
     seed_everything(seed)
     stats = TelemetryStats.fit(DummySimDataset(100, dv=setup.dv))
     model = SimV0Model(setup.llm, setup.dv, telemetry_stats=stats, frozen_dtype='auto' if kind == 'fast' else 'fp32')
-    if kind != 'fast': model.llm = dict(plain=PlainLLM, no_grad=NoGradLLM)[kind](model.llm)
+    references = dict(plain=PlainLLM, no_grad=NoGradLLM)
+    if kind in references: model.llm = references[kind](model.llm)
     return model
 
 def plain_step(
@@ -505,13 +507,13 @@ def growth(
     setup: Setup,
 ) -> list:         # of `Row`, each against the second size
     "Memory and samples/s of loading, for each number of windows"
-    rows = []
+    rows, base_size = [], setup.windows[min(1, len(setup.windows) - 1)]
     for way, name in dict(from_frames='memory', cached_dataset='cached_dataset memory').items():
         found = {}
-        for n in setup.windows:
+        for n in setup.windows if way == 'from_frames' else sorted({base_size, max(setup.windows)}):
             try: found[n] = in_child('sim_nb.bench:load_many', n, setup.dv, way)
             except ChildError as e: found[n] = dict(error=str(e))
-        base = found[setup.windows[min(1, len(found) - 1)]]
+        base = found[base_size]
         rows += [growth_row(f'{name}, {n:,} windows', o, base, 0.9 if n >= 1_000_000 else None) for n, o in found.items()]
         if way == 'from_frames': rates = [rate_growth(f'loading, {n:,} windows', o, base) for n, o in found.items()]
     return rows + rates
@@ -632,8 +634,8 @@ def _train_side(setup, ours):
 
 @torch.no_grad()
 def _decide_side(setup, ours):
-    model = make_model(setup, 'plain' if not ours else 'fast').eval()
-    if ours: model = make_backend(SimV0Model.from_metadata({**model.get_metadata(), 'frozen_dtype': 'fp32'}).eval(), 'int8')
+    model = make_model(setup, 'fp32' if ours else 'plain').eval()
+    if ours: model = make_backend(model, 'int8')
     for b in make_dl(DummySimDataset(8, dv=setup.dv), 1): model(b[0])
 
 def _cache_side(setup, ours):
@@ -643,7 +645,7 @@ def _cache_side(setup, ours):
         enc = load_encoder(setup.encoder)
         if ours: cache_features(LeRobotDataset(d/'video'), enc, d/'cache', dtype='fp32', progress=False)
         else: plain_cache(recorded_frames(next((d/'video').rglob('*.mp4'))), enc)
-    
+
 SIDES = {'training, gradient through the LLM': _train_side, 'deciding, int8': _decide_side, '640x480 mp4 to features, fp32': _cache_side}
 
 def peak_of(
@@ -661,7 +663,9 @@ def memory(setup):
     "Peak memory of both sides"
     rows = []
     for k in SIDES:
-        try: plain, ours = (in_child('sim_nb.bench:peak_of', k, o, asdict(setup)) for o in (False, True))
+        one = lambda ours: in_child('sim_nb.bench:peak_of', k, ours, asdict(setup))
+        try:
+            with ThreadPoolExecutor(2) as pool: plain, ours = pool.map(one, (False, True))
         except ChildError as e: rows.append(no_row('memory', f'peak, {k}', str(e))); continue
         if not ours: rows.append(no_row('memory', f'peak, {k}', 'not measured here')); continue
         a, b = plain['peak'], ours['peak']
@@ -718,9 +722,11 @@ def bench(
     res, start = [], time.perf_counter()
     for k in only or PARTS:
         print(f'{k} ...', file=sys.stderr, flush=True)
-        res.append(in_own_process(k, setup))
+        t = time.perf_counter()
+        res.append(in_own_process(k, setup) | dict(seconds=time.perf_counter() - t))
     return dict(machine=machine(), setup=asdict(setup), seconds=time.perf_counter() - start, memory_kept=all(o['memory_kept'] for o in res if 'error' not in o),
-                peak_mb={o['part']: o['peak_mb'] for o in res}, failed={o['part']: o['error'] for o in res if 'error' in o}, rows=[r for o in res for r in o['rows']])
+                part_seconds={o['part']: o['seconds'] for o in res}, peak_mb={o['part']: o['peak_mb'] for o in res},
+                failed={o['part']: o['error'] for o in res if 'error' in o}, rows=[r for o in res for r in o['rows']])
 
 # %% ../nbs/23_bench.ipynb #a7dd84c6
 def check_writable(
