@@ -1061,6 +1061,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '', 'doc_host': '', 'git_url
                                'sim_nb.vision.FeatureCache.__init__': ('vision.html#featurecache.__init__', 'sim_nb/vision.py'),
                                'sim_nb.vision.FeatureCache.begin': ('vision.html#featurecache.begin', 'sim_nb/vision.py'),
                                'sim_nb.vision.FeatureCache.check': ('vision.html#featurecache.check', 'sim_nb/vision.py'),
+                               'sim_nb.vision.FeatureCache.dtype': ('vision.html#featurecache.dtype', 'sim_nb/vision.py'),
                                'sim_nb.vision.FeatureCache.fill': ('vision.html#featurecache.fill', 'sim_nb/vision.py'),
                                'sim_nb.vision.FeatureCache.open': ('vision.html#featurecache.open', 'sim_nb/vision.py'),
                                'sim_nb.vision.FeatureCache.state': ('vision.html#featurecache.state', 'sim_nb/vision.py'),
