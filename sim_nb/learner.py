@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['TABLE_METRICS', 'seed_everything', 'pick_device', 'adamw', 'amp_context', 'NonFiniteLoss', 'clipped_step',
            'FiniteCheck', 'set_epoch', 'train_one_epoch', 'evaluate', 'SimDataLoaders', 'sim_dataloaders', 'TrainStep',
-           'SetEpoch', 'Record', 'ResultMetric', 'SimLearner', 'sim_learner', 'JsonlCallback', 'monitor_rule',
-           'SaveBest', 'StopEarly']
+           'SetEpoch', 'Record', 'ResultMetric', 'SimLearner', 'sim_learner', 'watch_metrics', 'load_learner',
+           'JsonlCallback', 'monitor_rule', 'SaveBest', 'StopEarly', 'SimInterpretation']
 
 # %% ../nbs/11_learner.ipynb #66750c43
 import math, random, tempfile
@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 import torch
 from pathlib import Path
-from fastcore.basics import patch
+from fastcore.basics import PrettyString, patch
 from fastcore.foundation import L
 from torch import nn
 
@@ -26,17 +26,20 @@ with warnings.catch_warnings():  # fastai calls `torch.jit.script` when it is im
     warnings.filterwarnings('ignore', '`torch.jit.script`', FutureWarning)
     import fastai.callback.progress, fastai.callback.schedule  # progress bar, `fit_one_cycle`, `lr_find`
     from fastai.callback.core import Callback, CancelEpochException, CancelFitException, CancelStepException
+    from fastai.callback.fp16 import MixedPrecision, NonNativeMixedPrecision
+    from fastai.callback.mixup import MixHandler
+    from fastai.callback.tracker import SaveModelCallback, TrackerCallback
     from fastai.data.core import DataLoaders
     from fastai.learner import Learner, Metric, join_path_file
     from fastai.optimizer import OptimWrapper
     from fastai.torch_core import to_device
 
 # %% ../nbs/11_learner.ipynb #7c8f48eb
-from .labels import HEADS, SAMPLE_ID
+from .labels import HEADS, IGNORE_INDEX, SAMPLE_ID, TELEMETRY
 from .config import TrainingConfig
-from .data import make_dl, class_weights
+from .data import _Loader, class_weights, make_dl
 from .loss import MultitaskLoss
-from .metrics import EpochRecord, METRICS, check_metric, lower_is_better
+from .metrics import EpochRecord, METRICS, check_metric, confusion, lower_is_better
 from .checkpoint import RunFolder, atomic_open, better, plain, random_state, read_checkpoint, read_jsonl, save_checkpoint
 from .checkpoint import load_optimizer, load_trainable, set_random_state, trainable_state, write_jsonl
 
@@ -252,6 +255,47 @@ def show_batch(self: SimDataLoaders,
     index = pd.Index(inputs[SAMPLE_ID][:max_n], name='sample_id') if SAMPLE_ID in inputs else None
     return pd.DataFrame(cols, index=index)
 
+# %% ../nbs/11_learner.ipynb #11a00002
+@patch
+def new(self: _Loader,
+    dataset=None,   # another dataset; None: the same
+    **kwargs,       # what shall differ: `bs`, `shuffle`, `seed`, `num_workers`, `drop_last`, see `make_dl`
+) -> _Loader:
+    "A loader like this one"
+    own = dict(bs=self.batch_size, shuffle=self.sampler.shuffle, seed=self.sampler.seed, num_workers=self.num_workers,
+               drop_last=self.drop_last)
+    return make_dl(self.dataset if dataset is None else dataset, **{**own, **kwargs})
+
+@patch
+def one_batch(self: _Loader) -> tuple:  # (inputs, targets)
+    "The first batch"
+    return next(iter(self))
+
+# %% ../nbs/11_learner.ipynb #11a00004
+@patch
+def test_dl(self: SimDataLoaders,
+    items,          # a `SimDataset`, or a list of samples as a dataset gives them
+    **kwargs,       # see `_Loader.new`
+) -> _Loader:       # in order, with the last batch
+    "A loader of other samples for `get_preds`, `validate` and `show_results`"
+    if isinstance(items, (dict, str, Path)) or not hasattr(items, '__getitem__'): raise TypeError(
+        f"test_dl: expected a SimDataset or a list of samples, got {type(items).__name__}; `build_dataset` opens a path")
+    if isinstance(items, (list, L)): items = [{**{h.label_key: IGNORE_INDEX for h in HEADS.values()}, **o} for o in items]
+    return self.valid.new(items, **{**dict(shuffle=False, drop_last=False), **kwargs})
+
+# %% ../nbs/11_learner.ipynb #11a00007
+@patch(as_prop=True)
+def vocab(self: _Loader):
+    "Not for three heads"
+    raise AttributeError("no single vocab: the class names are in `HEADS[head].classes` for risk, reason and action. "
+                         "In place of ClassificationInterpretation use SimInterpretation.from_learner(learn)")
+
+@patch(as_prop=True)
+def items(self: _Loader):
+    "Not for windows"
+    raise AttributeError("no items: the samples are `dl.dataset[i]`. "
+                         "In place of Interpretation use SimInterpretation.from_learner(learn)")
+
 # %% ../nbs/11_learner.ipynb #a28d22ae
 class TrainStep(Callback):
     "Mixed precision, finite check, clipping and step, as in `train_one_epoch`"
@@ -317,6 +361,12 @@ class ResultMetric(Metric):
     @property
     def value(self): return self.latest.latest[self.metric]
 
+def _metric(o):
+    "A name becomes a column; a fastai `Metric` stays what it is"
+    if isinstance(o, (str, Metric)): return o if isinstance(o, Metric) else ResultMetric(o)
+    raise TypeError(f"metrics: expected names such as 'risk_high_recall', or a fastai Metric, got {o!r}. "
+                    "A function of (outputs, targets), both dicts, becomes one with `AvgMetric(function)`")
+
 # %% ../nbs/11_learner.ipynb #fac29c3d
 class SimLearner(Learner):
     "A Learner for (inputs, targets) batches"
@@ -345,7 +395,7 @@ def sim_learner(
     model,             # `SimV0Model` or any module: inputs dict -> outputs dict
     cfg=None,          # `SimConfig` or `TrainingConfig`; None: the defaults
     loss_func=None,    # a `MultitaskLoss`; None: as the config says
-    metrics=TABLE_METRICS,     # columns of the table, names of `METRICS`
+    metrics=TABLE_METRICS,     # columns of the table: names of `METRICS`, or fastai `Metric`s
     cbs=None,          # more callbacks
     train_metrics=False,  # the columns for training too
     **kwargs,          # for fastai's Learner
@@ -358,7 +408,7 @@ def sim_learner(
     own = [TrainStep(t.grad_clip, t.amp, _scaler(t.amp, dls.device)), SetEpoch(), Record()]
     opt_func = lambda params, lr: OptimWrapper(opt=adamw(model, lr, t.weight_decay, loss_func))
     learn = SimLearner(dls, model.to(dls.device), loss_func.to(dls.device), lr=t.lr, opt_func=opt_func,
-                       metrics=L(metrics).map(ResultMetric), cbs=own + L(cbs), **kwargs)
+                       metrics=L(metrics).map(_metric), cbs=own + L(cbs), **kwargs)
     learn.recorder.train_metrics = train_metrics
     learn.recorder.loss = ResultMetric('loss')  # the column valid_loss, exact over the split
     return learn
@@ -373,6 +423,64 @@ def _scaler(use_amp, device):
     fp16 = use_amp and device.type == 'cuda' and not torch.cuda.is_bf16_supported()
     return torch.amp.GradScaler('cuda') if fp16 else None
 
+# %% ../nbs/11_learner.ipynb #11b00002
+def _precision(learn, use_amp, scaler=None):
+    learn.train_step.use_amp, learn.train_step.grad_scaler = use_amp, scaler
+    return learn
+
+@patch
+def to_fp16(self: SimLearner) -> SimLearner:
+    "Train in float16 with a gradient scaler, on a GPU"
+    if self.dls.device.type == 'cuda': return _precision(self, True, torch.amp.GradScaler('cuda'))
+    raise ValueError(f"to_fp16: float16 needs a CUDA GPU, the device is {self.dls.device}. Call to_bf16()")
+
+@patch
+def to_bf16(self: SimLearner) -> SimLearner:
+    "Train in bfloat16, as `training.amp: true` does"
+    if self.dls.device.type != 'cuda' or torch.cuda.is_bf16_supported(): return _precision(self, True)
+    raise ValueError("to_bf16: this GPU has no bfloat16. Call to_fp16()")
+
+@patch
+def to_fp32(self: SimLearner) -> SimLearner:
+    "Train in full precision"
+    return _precision(self, False)
+
+# %% ../nbs/11_learner.ipynb #11b00003
+@patch
+def add_cb(self: SimLearner,
+    cb,   # a Callback or its class
+) -> SimLearner:
+    "Add a callback, or say what to use in place of one that cannot work here"
+    kind = cb if isinstance(cb, type) else type(cb)
+    if issubclass(kind, (MixedPrecision, NonNativeMixedPrecision)): raise TypeError(
+        f"{kind.__name__}: this Learner has its own mixed precision. Call to_bf16(), to_fp16() or to_fp32()")
+    if issubclass(kind, MixHandler): raise TypeError(
+        f"{kind.__name__} mixes one tensor of labels, a batch here has a dict of three. For less overfitting see "
+        "model.dropout, model.feature_dropout and model.vision_dropout")
+    return Learner.add_cb(self, cb)
+
+# %% ../nbs/11_learner.ipynb #11b00006
+def _watch(learn, cb):
+    "Check what a tracker of fastai watches, and make it a column"
+    loss = cb.monitor in ('train_loss', 'valid_loss', 'loss')
+    if cb.monitor == 'train_loss': return
+    name = 'loss' if loss else check_metric(cb.monitor.removeprefix('valid_'))
+    if lower_is_better(name) and cb.comp is np.greater: raise ValueError(
+        f"{type(cb).__name__}: a lower {name} is better, give comp=np.less")
+    if not loss and name not in learn.metrics.attrgot('name'): learn.metrics = learn.metrics + [ResultMetric(name)]
+    cb.monitor = name if not loss and not learn.recorder.train_metrics else f'valid_{name}'
+
+def watch_metrics(
+    learn,   # a SimLearner
+    cbs,     # callbacks of the fit, with or without trackers of fastai
+):
+    "Make the trackers among the callbacks ready for a fit"
+    trackers = [o for o in cbs if isinstance(o, TrackerCallback)]
+    for o in trackers: _watch(learn, o)
+    files = [o.fname for o in trackers if isinstance(o, SaveModelCallback)]
+    if len(set(files)) < len(files): raise ValueError(
+        f"SaveModelCallback: several write to one file, {files}. Give each its fname, or use `SaveBest`, which names its files")
+
 # %% ../nbs/11_learner.ipynb #c15ca44e
 @patch
 def fit(self: SimLearner,
@@ -385,6 +493,7 @@ def fit(self: SimLearner,
 ):
     "Train from `start_epoch` to `n_epoch`"
     self.first_epoch = start_epoch
+    watch_metrics(self, [*self.cbs, *L(cbs)])
     Learner.fit(self, n_epoch, lr=lr, wd=wd, cbs=cbs, reset_opt=reset_opt)
 
 @patch
@@ -424,10 +533,30 @@ def load(self: SimLearner,
 
 # %% ../nbs/11_learner.ipynb #7e84428f
 @patch
-def export(self: SimLearner, *args, **kwargs):
-    "Not for this Learner"
-    raise NotImplementedError("a SimLearner is not pickled: keep a checkpoint with `SaveBest` or `save_checkpoint`, "
-                              "and open it with `SimV0Inference`")
+def export(self: SimLearner,
+    fname='export.pt',   # goes into `path/checkpoints`
+) -> Path:               # the file
+    "Write the model as a checkpoint, without the optimizer and without a pickle of the Learner"
+    if Path(fname).suffix not in ('', '.pt'): raise ValueError(
+        f"export: expected a name such as 'export.pt', got {str(fname)!r}. A SimLearner is not pickled: this is a checkpoint")
+    if not hasattr(self.model, 'get_metadata'): raise ValueError(
+        f"export: {type(self.model).__name__} has no `get_metadata`, so nothing could rebuild it from the file. "
+        "Keep its weights with `learn.save`")
+    epoch, metrics = getattr(self, 'epoch', -1) + 1, self.results.get('valid', {})
+    return save_checkpoint(self.path, self.model, None, epoch, metrics, self.model.get_metadata(), str(fname))
+
+def load_learner(
+    path,       # a checkpoint of `export` or of a run, or a run folder and then its best one
+    dls,        # see `sim_dataloaders`; a checkpoint holds no data
+    cfg=None,   # as for `sim_learner`
+    **kwargs,   # as for `sim_learner`
+) -> SimLearner:
+    "A Learner with the model and the weights of a checkpoint; nothing is unpickled"
+    from sim_nb.model import SimV0Model
+    ckpt = read_checkpoint(path)
+    model = SimV0Model.from_metadata(ckpt['metadata'])
+    load_trainable(model, ckpt['model_state_dict'], Path(path).name)
+    return sim_learner(dls, model, cfg, **kwargs)
 
 # %% ../nbs/11_learner.ipynb #85cd0ea2
 @patch
@@ -531,43 +660,199 @@ class StopEarly(Callback):
         else: self.waited += 1
         if self.waited >= self.patience: raise CancelFitException
 
+# %% ../nbs/11_learner.ipynb #11b0000c
+@patch
+def after_epoch(self: Record):
+    "A tracker of fastai cannot compare None"
+    for o in self.learn.cbs if self.trained else []:
+        if isinstance(o, TrackerCallback) and self.latest.get(o.monitor.removeprefix('valid_'), 0) is None: raise ValueError(
+            f"{type(o).__name__}: {o.monitor} is None, the validation split has no sample to measure it on. "
+            "Give a split that has some, or watch another metric; `SaveBest` and `StopEarly` take None as the worst")
+
 # %% ../nbs/11_learner.ipynb #bb8e4034
+def _cat(xs):
+    "Dicts of the batches, or vectors, as one; lists of ids are joined"
+    if isinstance(xs[0], dict): return {k: _cat([o[k] for o in xs]) for k in xs[0]}
+    return sum(xs, []) if isinstance(xs[0], list) else torch.cat(xs)
+
+@patch
+def _answers(self: SimLearner, batch):
+    "(inputs, outputs, targets, predicted ids, losses) of one batch, on the CPU"
+    inputs, targets = batch
+    outputs = {k: v.float() for k, v in self.model(*_on([inputs], self.dls.device)).items()}
+    self.loss_func(outputs, *_on([targets], self.dls.device))
+    ids = {k: outputs[h.logits_key].argmax(1).cpu() for k, h in HEADS.items()}
+    if SAMPLE_ID in inputs: targets = targets | {SAMPLE_ID: inputs[SAMPLE_ID]}
+    return inputs, {k: v.cpu() for k, v in outputs.items()}, targets, ids, self.loss_func.sample_losses.cpu()
+
+# %% ../nbs/11_learner.ipynb #11c00001
 @patch
 @torch.no_grad()
 def get_preds(self: SimLearner,
-    ds_idx=1,   # 0 training, 1 validation
-    dl=None,    # another loader of (inputs, targets)
-):              # outputs and targets, dicts of CPU tensors; targets hold the sample ids as a list
+    ds_idx=1,           # 0 training, 1 validation
+    dl=None,            # another loader of (inputs, targets), see `test_dl`
+    with_input=False,   # the inputs too, a dict, first
+    with_decoded=False, # the predicted ids too, head -> int64 [N]
+    with_loss=False,    # the loss of each sample too, float [N], last
+    with_preds=True,    # False: None in their place
+    with_targs=True,    # False: None in their place
+    act=None,           # function of the outputs, a dict
+):                      # (outputs, targets), dicts of CPU tensors; targets hold the sample ids as a list
     "What the model says about a split"
-    dl = make_dl(self.dls[ds_idx].dataset, self.dls[ds_idx].batch_size) if dl is None else dl
+    dl = self.dls[ds_idx].new(shuffle=False, drop_last=False) if dl is None else dl
+    if not len(dl): raise ValueError("get_preds: the loader is empty, expected at least one batch")
     self.model.eval()
-    outs, targs = [], []
-    for inputs, targets in dl:
-        outs.append({k: v.float().cpu() for k, v in self.model(*_on([inputs], self.dls.device)).items()})
-        targs.append(targets | ({SAMPLE_ID: inputs[SAMPLE_ID]} if SAMPLE_ID in inputs else {}))
-    cat = lambda v: sum(v, []) if isinstance(v[0], list) else torch.cat(v)
-    return tuple({k: cat([o[k] for o in x]) for k in x[0]} for x in (outs, targs))
+    want = with_input, with_preds, with_targs, with_decoded, with_loss
+    parts = [tuple(x if w else None for x, w in zip(self._answers(b), want)) for b in dl]
+    inputs, outputs, targets, ids, losses = (_cat(x) if w else None for x, w in zip(zip(*parts), want))
+    if act is not None and with_preds: outputs = act(outputs)
+    extra = [x for x, w in ((ids, with_decoded), (losses, with_loss)) if w]
+    return (*([inputs] if with_input else []), outputs, targets, *extra)
+
+# %% ../nbs/11_learner.ipynb #11c00003
+@patch
+def tta(self: SimLearner, *args, **kwargs):
+    "Not for data without random transforms"
+    raise NotImplementedError("tta: a SimDataset has no random transforms, every pass gives the same answer. Call get_preds()")
 
 # %% ../nbs/11_learner.ipynb #3a0a752d
 @patch
 def predict(self: SimLearner,
-    batch,       # inputs dict, batch dict, or (inputs, targets)
-) -> list:       # one dict per sample: risk, reason, action, confidence, sample_id
-    "The answers of `SimV0Model.predict_json` for one batch"
+    batch,  # one sample as the dataset gives it, labels or not; a list of them; inputs dict, batch dict, (inputs, targets)
+):          # dict of one sample: risk, reason, action, confidence, sample_id; a list of them for anything else
+    "The answers of `SimV0Model.predict_json`"
+    one = isinstance(batch, dict) and getattr(batch.get(TELEMETRY), 'ndim', 0) == 1
+    samples = [batch] if one else batch
+    if isinstance(samples, list) and all(isinstance(o, dict) and getattr(o.get(TELEMETRY), 'ndim', 0) == 1 for o in samples):
+        batch = self.dls.test_dl(samples, bs=max(len(samples), 1)).one_batch()
     self.model.eval()
-    return self.model.predict_json(to_device(batch, self.dls.device))
+    preds = self.model.predict_json(to_device(batch, self.dls.device))
+    return preds[0] if one else preds
 
 # %% ../nbs/11_learner.ipynb #67e72d9c
-@patch
-def show_results(self: SimLearner,
-    ds_idx=1,   # 0 training, 1 validation
-    max_n=6,    # rows
-) -> pd.DataFrame:
-    "Labels and answers of the first samples, with the confidence in the risk"
-    ds = self.dls[ds_idx].dataset
-    outputs, targets = self.get_preds(dl=make_dl(ds.subset(range(min(max_n, len(ds)))), max_n))
+def _table(outputs, targets):
+    "Labels and answers as a table"
     cols = {}
     for k, h in HEADS.items():
         cols |= {k: _names(k, targets[h.label_key]), f'{k}, predicted': _names(k, outputs[h.logits_key].argmax(1))}
     if 'confidence' in outputs: cols['confidence'] = outputs['confidence'].sigmoid().squeeze(1).tolist()
     return pd.DataFrame(cols, index=targets.get(SAMPLE_ID))
+
+@patch
+def show_results(self: SimLearner,
+    ds_idx=1,   # 0 training, 1 validation
+    dl=None,    # another loader
+    max_n=6,    # rows
+) -> pd.DataFrame:
+    "Labels and answers of the first samples, with the confidence in the risk"
+    ds = (self.dls[ds_idx] if dl is None else dl).dataset
+    return _table(*self.get_preds(dl=self.dls.test_dl([ds[i] for i in range(min(max_n, len(ds)))], bs=max_n)))
+
+# %% ../nbs/11_learner.ipynb #11c00006
+class SimInterpretation:
+    "Which samples cost most, and which class was taken for which"
+    def __init__(self,
+        learn,      # a SimLearner
+        dl,         # loader, in order
+        losses,     # float [N], loss of each sample
+        outputs,    # of `get_preds`
+        targets,    # of `get_preds`
+    ): self.learn, self.dl, self.losses, self.outputs, self.targets = learn, dl, losses, outputs, targets
+
+    @classmethod
+    def from_learner(cls,
+        learn,      # a SimLearner
+        ds_idx=1,   # 0 training, 1 validation
+        dl=None,    # another loader, see `test_dl`
+    ):
+        "Go through a split once"
+        dl = learn.dls[ds_idx].new(shuffle=False, drop_last=False) if dl is None else dl
+        outputs, targets, losses = learn.get_preds(dl=dl, with_loss=True)
+        return cls(learn, dl, losses, outputs, targets)
+
+    def top_losses(self,
+        k=None,        # how many; None: all
+        largest=True,  # False: the smallest
+    ):                 # losses and numbers of the samples
+        "The samples with the largest loss"
+        return self.losses.topk(len(self.losses) if k is None else min(k, len(self.losses)), largest=largest)
+
+# %% ../nbs/11_learner.ipynb #11c00008
+@patch
+def plot_top_losses(self: SimInterpretation,
+    k=6,           # how many
+    largest=True,  # False: the smallest
+) -> pd.DataFrame:
+    "Labels, answers and loss of the samples with the largest loss"
+    losses, idxs = self.top_losses(k, largest)
+    pick = lambda o: {k: [v[i] for i in idxs] if isinstance(v, list) else v[idxs] for k, v in o.items()}
+    return _table(pick(self.outputs), pick(self.targets)).assign(loss=losses.tolist())
+
+@patch
+def confusion_matrix(self: SimInterpretation,
+    head='risk',     # 'risk', 'reason' or 'action'
+) -> np.ndarray:     # int64 [n, n], row: true class, column: predicted class
+    "How often each class was answered with each class"
+    return confusion(head, *self._ids(head))
+
+@patch
+def _ids(self: SimInterpretation, head):
+    h = HEADS[check_metric(head, tuple(HEADS))]
+    return self.outputs[h.logits_key].argmax(1), self.targets[h.label_key]
+
+# %% ../nbs/11_learner.ipynb #11c0000a
+@patch
+def most_confused(self: SimInterpretation,
+    head='risk',   # 'risk', 'reason' or 'action'
+    min_val=1,     # fewer are left out
+) -> list:         # (true class, answer, how often), most often first
+    "The mistakes by their number"
+    cm, names = self.confusion_matrix(head), HEADS[head].classes
+    found = [(names[i], names[j], int(n)) for (i, j), n in np.ndenumerate(cm) if i != j and n >= min_val]
+    return sorted(found, key=lambda o: -o[2])
+
+@patch
+def plot_confusion_matrix(self: SimInterpretation,
+    head='risk',   # 'risk', 'reason' or 'action'
+    ax=None,       # matplotlib axes; None makes them
+):                 # the axes
+    "Which class was taken for which"
+    from sim_nb.plots import plot_confusion
+    return plot_confusion(head, *self._ids(head), ax)
+
+# %% ../nbs/11_learner.ipynb #11d00002
+def _shape(o):
+    "The shape of a tensor, or of each tensor of a dict, as text"
+    if isinstance(o, dict): return ', '.join(f'{k} {_shape(v)}' for k, v in o.items())
+    return str(list(o.shape)) if isinstance(o, torch.Tensor) else type(o).__name__
+
+@patch
+@torch.no_grad()
+def shapes(self: SimLearner) -> dict:  # name of a part -> the shape of what leaves it, as text
+    "Send one batch through the model in evaluation mode"
+    was, found = self.model.training, {}
+    hooks = [m.register_forward_hook(lambda m, i, o, k=k: found.update({k: _shape(o)}))
+             for k, part in self.model.named_children() for m in part.modules()]  # the part itself comes last
+    try: self.model.eval()(*_on(self.dls.train.one_batch()[:1], self.dls.device))
+    finally:
+        self.model.train(was)
+        for h in hooks: h.remove()
+    return found
+
+# %% ../nbs/11_learner.ipynb #11d00003
+def _part_lines(model, found):
+    "One line per part: trainable and frozen parameters, output"
+    def counts(ps): return [sum(p.numel() for p in ps if p.requires_grad == o) for o in (True, False)]
+    rows = [(k, *counts(list(m.parameters())), found.get(k, '-')) for k, m in model.named_children()]
+    rows += [(k, *counts([p]), '-') for k, p in model.named_parameters(recurse=False)]
+    rows.append(('total', *counts(list(model.parameters())), ''))
+    return [f"{'part':16}{'trainable':>12}{'frozen':>14}  output"] + [f'{k:16}{a:12,}{b:14,}  {o}'.rstrip() for k, a, b, o in rows]
+
+@patch
+def summary(self: SimLearner) -> str:
+    "The parts of the model, the loss, the optimizer and the callbacks"
+    def group(g): return f"{type(self.opt.opt).__name__}, lr {g['lr']:g}, weight decay {g['weight_decay']:g}"
+    return PrettyString('\n'.join([
+        *_part_lines(self.model, self.shapes()), '', f"loss: {type(self.loss_func).__name__}({self.loss_func.weighting!r})",
+        'optimizer: ' + ('; '.join(map(group, self.opt.opt.param_groups)) if self.opt else 'made by the first fit'),
+        'callbacks: ' + ', '.join(type(o).__name__ for o in self.cbs.sorted('order'))]))

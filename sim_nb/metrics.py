@@ -168,5 +168,5 @@ def check_metric(
 ) -> str:           # the name
     "The name, or an error that lists the known ones"
     if name in known: return name
-    near = difflib.get_close_matches(name, known, 1)
+    near = [o for o in known if set(name.split('_')) <= set(o.split('_'))] or difflib.get_close_matches(name, known, 1)
     raise KeyError(f"unknown metric {name!r}" + (f", did you mean {near[0]!r}?" if near else ':') + f" expected one of {list(known)}")
