@@ -4,8 +4,9 @@
 
 # %% auto #0
 __all__ = ['FORMAT_VERSION', 'KEYS', 'atomic_open', 'RunFolder', 'write_json', 'write_jsonl', 'read_jsonl', 'best_key', 'better',
-           'plain', 'trainable_state', 'save_checkpoint', 'find_checkpoint', 'read_checkpoint', 'load_trainable',
-           'check_same_model', 'load_checkpoint', 'load_optimizer', 'random_state', 'set_random_state']
+           'plain', 'trainable_state', 'save_checkpoint', 'find_checkpoint', 'read_checkpoint', 'trained_spacing',
+           'load_trainable', 'check_same_model', 'load_checkpoint', 'load_optimizer', 'random_state',
+           'set_random_state']
 
 # %% ../nbs/10_checkpoint.ipynb #7d3849cc
 import json, math, os, pickle, random, re, sys, time, warnings
@@ -262,6 +263,17 @@ def _check_tensors(state, path):
             f"{path} is not a sim_nb checkpoint: expected a tensor for {k}, got {type(v).__name__}")
         if v.numel() * v.element_size() > v.untyped_storage().nbytes() or not v.isfinite().all(): raise ValueError(
             f"{path} is damaged: {k} {list(v.shape)} holds NaN or infinity, or fewer numbers than its shape says")
+
+# %% ../nbs/10_checkpoint.ipynb #5ac30002
+def trained_spacing(
+    metadata: dict,             # from a checkpoint
+    source='the checkpoint',    # for the error
+):                              # seconds, or None
+    "Time between the frames of a window in training"
+    s = metadata.get('frame_spacing_s')
+    if s is not None and not (type(s) in (int, float) and 0 < s < math.inf): raise ValueError(
+        f"{source}: frame_spacing_s is {s!r}, expected seconds above 0, or None when it is not known")
+    return s
 
 # %% ../nbs/10_checkpoint.ipynb #99d14e19
 def load_trainable(

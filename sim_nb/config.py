@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['ConfigError', 'Section', 'DataConfig', 'ModelConfig', 'TrainingConfig', 'OutputConfig', 'SimConfig', 'config_table',
-           'read_yaml', 'parse_override', 'override', 'list_configs', 'find_config', 'load_config', 'cache_home',
-           'run_facts', 'save_config', 'import_class', 'command']
+           'read_yaml', 'parse_override', 'override', 'override_data', 'list_configs', 'find_config', 'load_config',
+           'cache_home', 'run_facts', 'save_config', 'import_class', 'command']
 
 # %% ../nbs/01_config.ipynb #0c3002c6
 import difflib, functools, importlib, importlib.metadata, importlib.resources
@@ -248,6 +248,22 @@ def override(
     "A copy of `cfg` with some settings changed"
     return SimConfig(**_overridden(cfg.model_dump(), overrides))
 
+# %% ../nbs/01_config.ipynb #5e3a1d02
+def override_data(
+    data: dict,     # dataset_class_path, dataset_kwargs and more; left unchanged
+    overrides,      # 'data.dataset_kwargs.camera=rear' or 'data.dataset_class_path=...', several of them
+) -> dict:          # a copy
+    "How data is opened, with some of it changed"
+    for o in overrides or ():
+        keys, _ = parse_override(o)
+        if keys[:2] not in (['data', 'dataset_kwargs'], ['data', 'dataset_class_path']): raise ConfigError(
+            f"--set {o}: expected data.dataset_kwargs.NAME=VALUE or data.dataset_class_path=CLASS, "
+            "how the data is opened; everything else was fixed in training")
+    new = _overridden({'data': data}, overrides)['data']
+    if not isinstance(new.get('dataset_kwargs', {}), dict): raise ConfigError(
+        f"--set data.dataset_kwargs: expected a mapping, got {new['dataset_kwargs']!r}")
+    return new
+
 # %% ../nbs/01_config.ipynb #2127da71
 def _config_dir(): return Path(str(importlib.resources.files('sim_nb')))/'configs'
 
@@ -344,9 +360,12 @@ def import_class(
 def command(
     main,  # function of one argument `args`: a list of strings, or None for the command line
 ):
-    "Make a console script of `main`: a mistake of the user is one line and exit code 2"
+    "Make a console script of `main`: a mistake of the user is one line and exit code 2; `--version` says the version"
     @functools.wraps(main)
     def _main(args=None):
+        if '--version' in (sys.argv[1:] if args is None else args):
+            from sim_nb import __version__
+            return print(f'sim_nb {__version__}')
         try:
             res = main(args)
             sys.stdout.flush()

@@ -24,7 +24,7 @@ def describe(
     "What `model.json` says about a model"
     m, md = inf.model, inf.metadata
     channels = [dict(name=c.name, unit=c.unit, meaning=c.meaning, limit=c.limit) for c in CHANNELS]
-    return dict(format=FORMAT, F=m.F, dv=m.dv, epoch=inf.epoch, metrics=inf.metrics, labels=label_maps(),
+    return dict(format=FORMAT, F=m.F, dv=m.dv, frame_spacing_s=inf.frame_spacing_s, epoch=inf.epoch, metrics=inf.metrics, labels=label_maps(),
         inputs={VIS_FEATS: dict(shape=['batch', m.F, m.dv], dtype='float32',
                                 meaning='features of the last F frames, oldest first'),
                 TELEMETRY: dict(shape=['batch', len(CHANNELS)], dtype='float32', channels=channels)},

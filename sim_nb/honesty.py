@@ -5,10 +5,10 @@
 # %% auto #0
 __all__ = ['SPEEDS', 'drive_confusions', 'Interval', 'metric_intervals', 'interval_ends', 'recall_slices', 'speed_slices',
            'reason_slices', 'share_interval', 'alarm_table', 'lead_times', 'lead_time_report', 'alarm_rules',
-           'metric_report', 'report_text', 'main']
+           'drive_names', 'metric_report', 'report_text', 'main']
 
 # %% ../nbs/18c_honesty.ipynb #91c0649c
-import argparse
+import argparse, re
 from dataclasses import asdict, dataclass
 import numpy as np
 from scipy import stats
@@ -219,6 +219,16 @@ def alarm_rules(
     if t is not None: rules[f'P(high) >= {t:.4g}'] = p_high(z, cal['temperatures']['risk']) >= t
     return rules
 
+# %% ../nbs/18c_honesty.ipynb #5e3a1d22
+def drive_names(
+    ds,        # windows with `episodes`, and `sample_ids` where they are known
+) -> list:     # the name of each window's drive [N], or its number
+    "How the drives of a dataset are called"
+    ids = ds.sample_ids
+    found = [re.fullmatch(r'.*/([^/]+)/f\d+', o) for o in (ids if ids is not None else [])]
+    if not found or not all(found): return [str(e) for e in np.asarray(ds.episodes)]
+    return [m[1] for m in found]
+
 # %% ../nbs/18c_honesty.ipynb #46a9d3c8
 def metric_report(
     inf,                    # a `SimV0Inference`
@@ -237,7 +247,7 @@ def metric_report(
         if not 0 < v < np.inf: raise ValueError(f"{k} is {v}: expected seconds above 0")
     out = held_out(inf, ds, bs)
     y, preds = out.labels['risk'], {k: out.logits[k].argmax(1) for k in HEADS}
-    groups = dict(drive=(out.episodes,), speed=speed_slices(ds.telemetry), reason=reason_slices(out.labels['reason']))
+    groups = dict(drive=(drive_names(ds),), speed=speed_slices(ds.telemetry), reason=reason_slices(out.labels['reason']))
     cal = inf.metadata.get('calibration', {})
     if within is None: within = cal.get('certificate', {}).get('within', 5)
     def judge(alarm): return dict(
@@ -280,6 +290,8 @@ def main(
     p = argparse.ArgumentParser('sim_metrics', description='Metrics with intervals over drives, recall of high in slices, seconds of warning.')
     p.add_argument('--checkpoint', required=True, help='a checkpoint file, or a run folder and then its best one')
     p.add_argument('--data', required=True, help="a split's path, opened by the class that opened the training data")
+    p.add_argument('--set', nargs='+', action='extend', default=[], metavar='KEY=VALUE',
+                   help='open the data otherwise than in training, e.g. data.dataset_kwargs.camera=rear')
     p.add_argument('--dt', type=float, help='seconds from one window to the next; default: of the dataset')
     p.add_argument('--horizon', type=float, default=3., help='longest warning that counts, seconds (default 3)')
     p.add_argument('--within', type=int, help='windows of an event in which the alarm must sound; default: as certified, or 5')
@@ -289,7 +301,7 @@ def main(
     p.add_argument('--backend', default='torch', choices=list(BACKENDS), help='how to compute (default torch, the reference)')
     p.add_argument('--batch-size', type=int, help='windows per batch; default: as in training')
     a = p.parse_args(args)
-    report = metric_report(SimV0Inference(a.checkpoint, a.device, a.backend), a.data, a.dt, a.horizon, a.confidence, a.batch_size, a.within)
+    report = metric_report(SimV0Inference(a.checkpoint, a.device, a.backend).open_as(a.set), a.data, a.dt, a.horizon, a.confidence, a.batch_size, a.within)
     print(report_text(report))
     if a.out: write_json(a.out, report)
 

@@ -6,11 +6,12 @@
 __all__ = ['SIM_COLUMNS', 'TELEMETRY_PRESETS', 'DatasetError', 'MissingFileError', 'encode_video', 'VideoInfo', 'probe_video',
            'VideoReader', 'column_stats', 'video_histogram', 'image_stats', 'LeRobotWriter', 'load_info',
            'feature_names', 'dataset_path', 'Episode', 'load_episodes', 'find_camera', 'Source', 'parse_source',
-           'telemetry_map', 'find_source', 'ActionRule', 'episode_rows', 'label_values', 'window_rows', 'DriveDataset',
-           'LeRobotDataset', 'FrameFolder']
+           'telemetry_map', 'find_source', 'ActionRule', 'episode_rows', 'likely_unit', 'label_values', 'label_columns',
+           'label_candidates', 'label_like', 'LabelSuspect', 'label_suspects', 'window_rows', 'DriveDataset',
+           'LeRobotDataset', 'drive_folders', 'FrameFolder', 'drive_layout', 'Drives']
 
 # %% ../nbs/03_lerobot.ipynb #fb48f05e
-import csv, hashlib, io, json, logging, math, os, re, shutil, string
+import csv, difflib, functools, hashlib, inspect, io, json, logging, math, os, re, shutil, string
 from collections import OrderedDict
 from dataclasses import dataclass
 from fractions import Fraction
@@ -34,6 +35,7 @@ class DatasetError(ValueError):
         came=None,      # what is there
         fix=None,       # what the reader of this message can do
     ):
+        self.where, self.expected, self.came, self.fix = where, expected, came, fix
         super().__init__(where if fix is None else f"{where}: expected {expected}, came {came}. {fix}.")
 
 class MissingFileError(DatasetError, FileNotFoundError):
@@ -800,6 +802,14 @@ def _check_times(t, where):
                            'Sort the rows or leave the episode out with episodes=[...]')
     return t
 
+# %% ../nbs/03_lerobot.ipynb #7c1e0c02
+def likely_unit(
+    step: float,  # usual time between two frames, as it is on disk
+):                # 'milliseconds', 'microseconds', 'nanoseconds', or None when it may be seconds
+    "The unit of times that cannot be seconds"
+    units = dict(milliseconds=1e3, microseconds=1e6, nanoseconds=1e9)
+    return next((u for u, k in units.items() if .005 <= step/k <= 2), None)
+
 # %% ../nbs/03_lerobot.ipynb #9d8f1b63
 def _class_number(o, classes):
     "A class name or number as a number; nan for a missing one, -1 for what is neither"
@@ -822,8 +832,94 @@ def label_values(
         came = raw[bad[0]]
         raise DatasetError(f'{where}, row {bad[0]}',
                            f'0 to {len(classes)-1}, one of {list(classes)}, or {IGNORE_INDEX} for no label',
-                           repr(came.item() if hasattr(came, 'item') else came), 'Correct the label')
+                           repr(came.item() if hasattr(came, 'item') else came), f"Correct the label, or pass labels={{'{head}': None}} when the column holds no labels")
     return ids.astype(np.int64)
+
+# %% ../nbs/03_lerobot.ipynb #7c1e0a02
+def label_columns(
+    columns,        # names of the columns that hold one value per row
+    labels=None,    # {'risk': column or None, ...} for heads whose column is not in the table
+    where='labels', # for the message
+    controls=(),    # columns that are labels only when `labels` says so
+) -> dict:          # head -> column, or None when it has none
+    "The label column of every head"
+    labels = labels or {}
+    for k, c in labels.items():
+        if k not in HEADS: raise DatasetError(f'{where}, labels', f'heads of {list(HEADS)}', repr(k), 'Correct the name')
+        if c is not None and c not in columns:
+            raise DatasetError(f'{where}, labels', f'a column {c!r}', 'none of that name', f'The dataset has {list(columns)}')
+    usual = lambda h: next((c for c in (h.label_key, h.name) if c in columns and c not in controls), None)
+    return {k: labels[k] if k in labels else usual(h) for k, h in HEADS.items()}
+
+def label_candidates(
+    features,   # the columns: entries of info.json by name
+) -> tuple:     # names of the columns with one value per row; those of them that are controls
+    "Which columns of a LeRobot dataset can be labels"
+    one = [k for k, f in features.items() if f.get('dtype') not in ('video', 'image') and np.prod(f.get('shape') or [1]) == 1]
+    return one, [k for k in one if k == 'action' and features[k].get('dtype') != 'string']
+
+# %% ../nbs/03_lerobot.ipynb #7c1e0a05
+_BESIDE = set('label labels id ids level class cls category score gt truth true target value annotation human manual my'.split())
+
+def label_like(
+    column: str,   # its name
+):                 # name of a head, or None
+    "The head that a column's name means, but for spelling"
+    words = [o.lower() for o in re.findall('[A-Z]?[a-z]+|[A-Z]+', column)]
+    words = [o for o in words if o not in _BESIDE]
+    if len(words) != 1: return None
+    near = {k: max(difflib.SequenceMatcher(None, words[0], o).ratio() for o in (k, k + 'id')) for k in HEADS}
+    k = max(near, key=near.get)
+    return k if near[k] > 1 - 1/len(k) - 1e-9 else None   # one letter
+
+def _few_values(x):
+    "The values of a column when they are at most 20 whole numbers or words, else none"
+    x = ['nan' if o is None or o == '' else o for o in np.asarray(x).ravel().tolist()]
+    try: x = np.unique(np.array(x, dtype=float))
+    except ValueError: words = sorted({str(o) for o in x} - {'nan'}); return words if len(words) <= 20 else []
+    x = x[np.isfinite(x) & (x != IGNORE_INDEX)]
+    return x.astype(int).tolist() if len(x) <= 20 and (x == np.round(x)).all() else []
+
+# %% ../nbs/03_lerobot.ipynb #7c1e0a07
+@dataclass(frozen=True)
+class LabelSuspect:
+    "A column that looks like a label and is not read as one"
+    column: str    # its name
+    head: str      # the head that it seems to label
+    values: tuple  # what it holds
+    def __str__(self):
+        h, vs = HEADS[self.head], ', '.join(map(str, self.values[:6])) + (' ...' if len(self.values) > 6 else '')
+        return (f"the column {self.column!r} (values {vs}) looks like a label but is not read: expected {h.label_key!r} or "
+                f"{h.name!r}. Rename it, or pass labels={{{self.head!r}: {self.column!r}}}; "
+                f"labels={{{self.head!r}: None}} says that it is none")
+
+def label_suspects(
+    columns,      # {column: its values} of those that nothing reads
+    heads,        # of `label_columns`
+    labels=None,  # heads that the user has decided about
+) -> list:        # of `LabelSuspect`
+    "Columns that look like the label of a head that has none"
+    open_heads = {k for k, c in heads.items() if c is None and k not in (labels or {})}
+    found = [LabelSuspect(c, label_like(c), tuple(_few_values(x))) for c, x in columns.items()
+             if label_like(c) in open_heads]
+    return [o for o in found if o.values]
+
+# %% ../nbs/03_lerobot.ipynb #7c1e0a09
+@functools.lru_cache(1000)
+def _say_once(text): _log.warning(text.replace('%', '%%'))
+
+def _say_labels(
+    name,      # of the dataset
+    suspects,  # of `LabelSuspect`
+    none,      # no head has a label column
+    columns,   # names of the columns
+):
+    "What is odd about the labels of a dataset, once"
+    for o in dict.fromkeys(suspects): _say_once(f'{name}: {o}')
+    if none and not suspects:
+        want = '; '.join(f'{h.label_key} or {h.name}' for h in HEADS.values())
+        _say_once(f'{name}: no label column: expected {want}; it has {list(columns)}. Without labels it serves for predictions only; '
+                  "name a column with labels={'risk': COLUMN}")
 
 # %% ../nbs/03_lerobot.ipynb #141fdec0
 @dataclass
@@ -836,6 +932,14 @@ class _Drive:
     labels: dict       # label key -> int64 [n]
     weight: np.ndarray|None  # float32 [n]
     frames: np.ndarray       # numbers of the frames for sample ids, int64 [n]
+
+def _label_ids(cols, heads, where, n, derived=None):
+    "Class numbers of every head; `derived` actions fill in where there is no label"
+    ids = {h.label_key: np.full(n, IGNORE_INDEX) if heads[k] is None else
+           label_values(cols[heads[k]], k, f'{where}, field {heads[k]}') for k, h in HEADS.items()}
+    key = HEADS['action'].label_key
+    if derived is not None: ids[key] = np.where(ids[key] == IGNORE_INDEX, derived, ids[key])
+    return ids
 
 def _pick(x, pos): return x[:, pos] if x.ndim == 2 else x
 
@@ -900,6 +1004,7 @@ class DriveDataset(FrameDataset):
         if F > 1 and self.spacing_s < .999/fps:
             raise DatasetError('spacing_s', f'at least {1/fps:g} s, the time between frames at {fps:g} fps',
                                self.spacing_s, 'Choose a longer spacing')
+        self._check_units()
         self._starts = np.cumsum([0] + [len(d.t) for d in drives])  # first row of each episode
         rows = self._cut(F, stride_s, on_drop, ok)
         super().__init__(int(self._starts[-1]), rows, source_files=source_files, **self._columns_at(rows[:, -1]))
@@ -908,6 +1013,18 @@ class DriveDataset(FrameDataset):
 def _frames_key(*parts):
     "A short name for which frame each row is, so that a feature cache is not used for other rows of the same files"
     return hashlib.sha256(b'|'.join(parts)).hexdigest()[:16]
+
+@patch
+def _check_units(self:DriveDataset):
+    "Are the times seconds?"
+    steps = np.concatenate([np.diff(d.t) for d in self.drives])
+    step = float(np.median(steps)) if len(steps) else 0.
+    if not likely_unit(step): return
+    unit, where = likely_unit(step), f'{self.name}, field timestamp'
+    if abs(step*self.fps - 1) > .5:
+        raise DatasetError(where, f'{1/self.fps:g} s between frames, as {self.fps:g} fps', f'{step:.3g} s',
+                           f'The times seem to be {unit}: bring them to seconds')
+    _say_once(f'{where}: {step:.3g} s between frames: {unit}? Times are in seconds')
 
 @patch
 def _cut(self:DriveDataset, F, stride_s, on_drop, ok):
@@ -936,6 +1053,17 @@ def _drop_error(self:DriveDataset, d, end, want, near, n, no_picture):
                         f'a frame at {want:g} s, to within {self.tolerance_s:g} s', came,
                         f"{n} windows of this episode miss a frame: pass on_drop='skip' to leave such windows out, "
                         'or a larger tolerance_s')
+
+# %% ../nbs/03_lerobot.ipynb #7c1e0d01
+@patch
+def __repr__(self:DriveDataset):
+    n, names = len(self.drives), ', '.join(d.name for d in self.drives[:3]) + (' ...' if len(self.drives) > 3 else '')
+    def count(k, h):
+        y = np.asarray(self.labels[h.label_key])
+        return f'{k}: ' + (', '.join(f'{(y == i).sum()} {c}' for i, c in enumerate(h.classes) if (y == i).any()) or 'no label')
+    return (f"{type(self).__name__} {self.name!r}: {len(self):,} windows of {self.F} frames, {self.spacing_s:.3g} s apart\n"
+            f"from {n} drive{'s'*(n != 1)} ({names}) of {self.n_frames:,} frames, {self.fps:.3g} fps\n" +
+            '\n'.join(count(k, h) for k, h in HEADS.items()))
 
 # %% ../nbs/03_lerobot.ipynb #d6ee4fdf
 @patch
@@ -1027,7 +1155,7 @@ class LeRobotDataset(DriveDataset):
         stride_s=None,      # time between the ends of windows, seconds; None ends one at every frame
         camera=None,        # camera, full or short name; may be left out when there is one
         telemetry='sim',    # telemetry map: a preset's name or {channel: source}
-        labels=None,        # {'risk': column, ...}; None takes risk_id, reason_id, action_id where they exist
+        labels=None,        # {'risk': column or None, ...}; a head that is not named takes its usual column, see `label_columns`
         derive_action=None, # `ActionRule`, or a dict of its fields: action_id where no label says it
         tolerance_s=None,   # how far a frame may be from its time, seconds; None is half a frame
         on_drop='error',    # a missing frame is an 'error', or its windows are left out: 'skip'
@@ -1051,19 +1179,21 @@ class LeRobotDataset(DriveDataset):
 def _read(self:LeRobotDataset, eps, telemetry, labels, rule, total):
     "The rows of the episodes as drives"
     feats = self.info['features']
-    heads = labels or {n: h.label_key for n, h in HEADS.items() if h.label_key in feats}
-    for k in heads.values():
-        if k is not None and k not in feats:
-            raise DatasetError(f'{self.root}, labels', f'a column {k!r}', 'none of that name',
-                               f'The dataset has {list(feats)}')
+    one, controls = label_candidates(feats)
+    heads = label_columns(one, labels, self.root, controls)
     rule = ActionRule(**rule) if isinstance(rule, dict) else rule
     cmd = {k: parse_source(getattr(rule, k)) for k in ('linear', 'angular')} if rule else {}
     srcs = {**telemetry_map(telemetry), **cmd}
     place = lambda k, s: (None, 0) if s.column is None else find_source(s, feats, f'{self.root}, {k}')
     places = {k: (*place(k, s), s.scale) for k, s in srcs.items()}
     cols = {'timestamp', *(p[0] for p in places.values() if p[0]), *(k for k in heads.values() if k)}
-    return [self._drive(ep, c, places, heads, rule)
-            for ep, c in episode_rows(eps, sorted(cols), ['frame_index', WEIGHT], total)]
+    near, drives = {k: [] for k in one if label_like(k) and k not in {*cols, *controls}}, []
+    for ep, c in episode_rows(eps, sorted(cols), ['frame_index', WEIGHT, *near], total):
+        for k in near: near[k].append(c.pop(k, np.zeros(0)).ravel())
+        drives.append(self._drive(ep, c, places, heads, rule))
+    self.suspects = label_suspects({k: np.concatenate(v) for k, v in near.items()}, heads, labels)
+    _say_labels(self.root.name, self.suspects, not (rule or any(heads.values())), one)
+    return drives
 
 @patch
 def _drive(self:LeRobotDataset, ep, cols, places, heads, rule):
@@ -1075,12 +1205,7 @@ def _drive(self:LeRobotDataset, ep, cols, places, heads, rule):
             raise DatasetError(f'{where}, field {k}', f'{want} numbers per row, as info.json says', came,
                                'info.json is from another version of the dataset: copy or download it again')
     x = _channels(cols, places, where)
-    ids = {h.label_key: np.full(n, IGNORE_INDEX) for h in HEADS.values()}
-    for k, h in HEADS.items():
-        if heads.get(k): ids[h.label_key] = label_values(cols[heads[k]], k, f'{where}, field {heads[k]}')
-    if rule:
-        key = HEADS['action'].label_key
-        ids[key] = np.where(ids[key] == IGNORE_INDEX, rule(x[:, 8], x[:, 9]), ids[key])
+    ids = _label_ids(cols, heads, where, n, rule and rule(x[:, 8], x[:, 9]))
     t, w, at = _check_times(cols['timestamp'].ravel(), where), cols.get(WEIGHT), cols.get('frame_index')
     if w is not None: w = _finite(w.ravel(), f'{where}, field {WEIGHT}', 'Repair the weights').astype(np.float32)
     at = np.arange(n) if at is None else at.ravel().astype(np.int64)
@@ -1150,6 +1275,14 @@ def _read_csv(path):
     if not rows: raise DatasetError(path, 'a header and at least one line', 'none', 'Write one line per picture')
     return {k: [r[j].strip() for _, r in rows] for j, k in enumerate(head)}
 
+def _contents(folder):
+    "What is in a folder, in a few words"
+    if not folder.is_dir(): return 'nothing' if not folder.exists() else 'a file'
+    names = sorted(o.name + '/'*o.is_dir() for o in folder.iterdir())
+    pics = [o for o in names if Path(o).suffix.lower() in _PICTURES]
+    rest = [o for o in names if o not in pics]
+    return ' and '.join([f'{len(pics)} pictures']*bool(pics) + [', '.join(rest[:5])]*bool(rest)) or 'an empty folder'
+
 def _floats(texts, where, field):
     "Numbers from texts; what is none is an error with its row"
     def one(i, o):
@@ -1157,6 +1290,23 @@ def _floats(texts, where, field):
         except ValueError:
             raise DatasetError(f'{where}, field {field}, row {i}', 'a number', repr(o), 'Correct the field') from None
     return np.array([one(i, o) for i, o in enumerate(texts)])
+
+# %% ../nbs/03_lerobot.ipynb #7c1e0e06
+def drive_folders(
+    path,      # folder of drives, or of one drive
+) -> tuple:    # the folder that the drives are in; their folders by name
+    "Where the drives are; of a drive's own folder the one above it is the root"
+    root, fix = Path(path), 'Write one frames.csv per drive, beside its pictures'
+    if not root.is_dir(): raise MissingFileError(path, 'a folder of drives', 'nothing', 'Check the path')
+    folders = sorted(o.parent for o in root.glob('*/frames.csv'))
+    if not (root/'frames.csv').is_file():
+        if folders: return root, folders
+        raise MissingFileError(path, 'a frames.csv, or folders with a frames.csv', _contents(root), fix)
+    if folders:
+        raise DatasetError(path, 'one drive, or a folder of drives', f'a frames.csv here and in {folders[0].name}/',
+                           'Move one of them away')
+    root = Path(os.path.abspath(root))
+    return root.parent, [root]
 
 # %% ../nbs/03_lerobot.ipynb #5481fe87
 def _pictures(folder, cols, n):
@@ -1185,25 +1335,28 @@ def _open_picture(path):
 class FrameFolder(DriveDataset):
     "Windows over folders of pictures, one folder per drive, each with a frames.csv"
     def __init__(self,
-        path,             # folder of the drives
+        path,             # folder of the drives, or of one drive
         F=8,              # frames per window
         spacing_s=None,   # time between the frames of a window, seconds; None is the usual time between frames
         stride_s=None,    # time between the ends of windows, seconds; None ends one at every frame
-        telemetry=None,   # telemetry map; None takes the columns ax, ay, az, gx, gy, gz, v, w
+        telemetry=None,   # telemetry map; None or 'sim' takes the columns ax, ay, az, gx, gy, gz, v, w
         tolerance_s=None, # how far a frame may be from its time, seconds; None is half the usual time between frames
         on_drop='error',  # a missing frame is an 'error', or its windows are left out: 'skip'
         image_size=None,  # scale frames to this size, pixels: a number or (H, W); None keeps theirs
         episodes=None,    # numbers of the drives in name order, a list or '0:12'; None is all
+        labels=None,      # {'risk': column or None, ...}; a head that is not named takes its usual column, see `label_columns`
+        derive_action=None, # `ActionRule`, or a dict of its fields: action_id where no label says it
     ):
-        self.root, self.image_size = Path(path), _hw(image_size)
-        if not self.root.is_dir(): raise MissingFileError(path, 'a folder of drives', 'nothing', 'Check the path')
-        folders = sorted(o.parent for o in self.root.glob('*/frames.csv'))
-        if not folders:
-            raise MissingFileError(path, 'folders with a frames.csv', 'none', 'Write one frames.csv per drive')
-        chans = telemetry_map({c.name: c.name for c in CHANNELS} if telemetry is None else telemetry)
+        self.image_size = _hw(image_size)
+        self.root, folders = drive_folders(path)
+        chans = telemetry_map({c.name: c.name for c in CHANNELS} if telemetry in (None, 'sim') else telemetry)
         ns = _episode_list(episodes, len(folders), path)
         self.pictures_at = []
-        drives = [self._drive(i, folders[i], chans) for i in ns]
+        rule = ActionRule(**derive_action) if isinstance(derive_action, dict) else derive_action
+        self.suspects, self._unread, self._seen = [], {}, {}
+        drives = [self._drive(i, folders[i], chans, labels, rule) for i in ns]
+        heads = label_columns(self._seen, labels, self.root)   # a column that is asked for must be in some drive
+        _say_labels(self.root.name, self.suspects, not (rule or any(heads.values())), self._unread)
         self._check_sizes()
         steps = np.concatenate([np.diff(d.t) for d in drives])
         if not len(steps): raise DatasetError(path, 'a drive of at least two frames', 'none', 'Record longer drives')
@@ -1213,25 +1366,32 @@ class FrameFolder(DriveDataset):
 
 # %% ../nbs/03_lerobot.ipynb #99fe84db
 @patch
-def _drive(self:FrameFolder, i, folder, chans):
+def _drive(self:FrameFolder, i, folder, chans, labels, rule):
     "One folder, checked, as a drive"
     where, cols = f'{folder}/frames.csv', _read_csv(folder/'frames.csv')
     if 'timestamp' not in cols:
         raise DatasetError(where, 'a column timestamp, in seconds', f'{list(cols)}', 'Add the time of each frame')
     n, feats = len(cols['timestamp']), {k: dict(shape=[1]) for k in cols}
+    cmd = {k: parse_source(getattr(rule, k)) for k in ('linear', 'angular')} if rule else {}
     place = lambda k, s: (None, 0) if s.column is None else find_source(s, feats, f'{where}, channel {k}')
-    places = {k: (*place(k, s), s.scale) for k, s in chans.items()}
+    places = {k: (*place(k, s), s.scale) for k, s in {**chans, **cmd}.items()}
     used = {'timestamp', *(p[0] for p in places.values() if p[0])} | ({WEIGHT} & set(cols))
     nums = {k: _floats(cols[k], where, k) for k in used}
     self.pictures_at += _pictures(folder, cols, n)
-    none = np.full(n, IGNORE_INDEX)
-    ids = {h.label_key: next((label_values(cols[k], name, f'{where}, field {k}')
-                              for k in (h.label_key, name) if k in cols), none)
-           for name, h in HEADS.items()}
+    heads = label_columns(cols, {k: c for k, c in (labels or {}).items() if c is None or c in cols}, where)
+    self._see_labels({k: v for k, v in cols.items() if k not in {*used, *heads.values()}}, heads, labels)
     w = nums.get(WEIGHT)
     if w is not None: w = _finite(w, f'{where}, field {WEIGHT}', 'Repair the weights').astype(np.float32)
     t, x = _check_times(nums['timestamp'], where), _channels(nums, places, where)
-    return _Drive(i, folder.name, t, x, ids, w, np.arange(n))
+    ids = _label_ids(cols, heads, where, n, rule and rule(x[:, 8], x[:, 9]))
+    return _Drive(i, folder.name, t, x[:, :8].copy(), ids, w, np.arange(n))
+
+@patch
+def _see_labels(self:FrameFolder, others, heads, labels):
+    "Keep what looks like a label, and which columns there are"
+    self.suspects += label_suspects(others, heads, labels)
+    self._unread.update(dict.fromkeys(others))
+    self._seen.update(dict.fromkeys([*others, *filter(None, heads.values())]))
 
 @patch
 def _check_sizes(self:FrameFolder):
@@ -1262,3 +1422,30 @@ def _frame(self:FrameFolder, r):
             raise DatasetError(self.pictures_at[r], 'a whole picture', str(e),
                                'Copy the file again, or take its line out of frames.csv') from e
     return np.asarray(im if not self.image_size else im.resize(self.image_size[::-1], Image.Resampling.BOX))
+
+# %% ../nbs/03_lerobot.ipynb #7c1e0e04
+def drive_layout(
+    path,     # a folder, or owner/name on the Hub
+) -> str:     # 'lerobot' or 'pictures'
+    "How recorded drives lie on disk"
+    p = Path(path)
+    if (p/'meta/info.json').is_file(): return 'lerobot'
+    if (p/'frames.csv').is_file() or any(p.glob('*/frames.csv')): return 'pictures'
+    if (p/'meta').is_dir() or not p.exists() and re.fullmatch(r'[\w.-]+/[\w.-]+', str(path)): return 'lerobot'
+    raise MissingFileError(path, 'a LeRobot dataset (meta/info.json, data/, videos/) or drives as pictures '
+                           '(DRIVE/frames.csv and the pictures that it names)', _contents(p),
+                           'Check the path, or write a frames.csv per drive')
+
+class Drives(DriveDataset):
+    "Windows over recorded drives in either layout: a `LeRobotDataset` or a `FrameFolder`"
+    def __new__(cls,
+        path,       # folder of a LeRobot dataset, of drives or of one drive; or owner/name on the Hub
+        **kwargs,   # of `LeRobotDataset`; folders of pictures have no `camera` and no `revision`
+    ):
+        kwargs = {k: v for k, v in kwargs.items() if v is not None}
+        if drive_layout(path) == 'lerobot': return LeRobotDataset(path, **kwargs)
+        for k in ('camera', 'revision'):
+            if k in kwargs: raise DatasetError(f'{path}, {k}', 'none: these are folders of pictures', repr(kwargs[k]), f'Leave {k} out')
+        return FrameFolder(path, **kwargs)
+
+Drives.__signature__ = inspect.signature(LeRobotDataset)

@@ -18,7 +18,7 @@ import torch
 from fastcore.basics import patch
 from .labels import FRAMES, HEADS, IGNORE_INDEX, VIS_FEATS
 from .config import SimConfig, ConfigError, command, load_config, override, run_facts, save_config
-from .data import TelemetryStats, build_split, episode_prints
+from .data import TelemetryStats, build_split, episode_prints, spacing_doubt
 from .model import SimV0Model
 from .checkpoint import (RunFolder, atomic_open, better, check_same_model, find_checkpoint, load_optimizer, load_trainable,
                                plain, random_state, read_checkpoint, save_checkpoint, set_random_state, write_jsonl)
@@ -352,13 +352,15 @@ def split_warnings(
     splits: dict,  # 'train' and 'val' -> dataset
     prints: dict,  # the same names -> `episode_prints`
 ) -> list:         # sentences; empty when nothing is wrong
-    "Heads without a label, and drives that are in both splits"
+    "Heads without a label, frames another time apart, and drives that are in both splits"
     known = {(s, k): int((np.asarray(ds.labels[h.label_key]) != IGNORE_INDEX).sum()) for s, ds in splits.items() for k, h in HEADS.items()}
     if not any(known['train', k] for k in HEADS): raise ConfigError(
         f"none of the {len(splits['train']):,} training windows has a label: expected risk, reason or action. Is a label column misspelt?")
     found = [f"{k}: none of the {len(splits[s]):,} windows of {s} has a label; " +
              ("this head is not trained and its answers mean nothing" if s == 'train' else "nothing can be chosen by it")
              for (s, k), n in known.items() if not n]
+    spacing = {s: ds.frame_spacing() for s, ds in splits.items()}
+    found += [f'{s}: {o}' for s, v in spacing.items() if (o := spacing_doubt(v, None if s == 'train' else spacing['train']))]
     both = set.intersection(*map(set, prints.values()))
     if both: found.append(f"{len(both)} drives are in both of {' and '.join(splits)}: the metrics are those of drives that were trained on")
     return found
@@ -379,7 +381,7 @@ def prepare(
     seed_everything(cfg.training.seed)
     model = SimV0Model(**cfg.model.model_dump(), telemetry_stats=TelemetryStats.fit(splits['train']))
     cfg = override(cfg, {'model.d': model.d, 'model.dv': model.dv})
-    md = run_metadata(cfg, model, encoder, prints)
+    md = run_metadata(cfg, model, encoder, splits, prints)
     if init and cfg.training.init_from: md = init_weights(cfg.training.init_from, model, md)
     return cfg, sim_learner(_loaders(cfg, splits, device), model, cfg), md
 
@@ -398,15 +400,18 @@ def run_metadata(
     cfg: SimConfig,
     model,           # a `SimV0Model`
     encoder=None,    # the encoder of cached features
-    prints=None,     # 'train' and 'val' -> `episode_prints`
+    splits=None,     # 'train' and 'val' -> dataset
+    prints=None,     # the same names -> `episode_prints`, where they are known already
 ) -> dict:           # plain data
     "What a checkpoint says about its model and its data"
     md = model.get_metadata()
     if encoder is not None: md |= dict(vision_fingerprint=encoder.fingerprint)
-    seen = {k: dict(path=getattr(cfg.data, f'{k}_split_path'), episodes=v) for k, v in (prints or {}).items()}
+    prints = prints or {k: episode_prints(ds) for k, ds in (splits or {}).items()}
+    seen = {k: dict(path=getattr(cfg.data, f'{k}_split_path'), episodes=v) for k, v in prints.items()}
     data = dict(dataset_class_path=cfg.data.dataset_class_path, dataset_kwargs=cfg.data.dataset_kwargs,
                 batch_size=cfg.data.batch_size, splits=seen)
-    return plain(md | dict(data=data), 'metadata')
+    spacing = splits['train'].frame_spacing() if splits else None
+    return plain(md | dict(data=data, frame_spacing_s=spacing), 'metadata')
 
 # %% ../nbs/15_train.ipynb #9889a8b9
 from concurrent.futures import ThreadPoolExecutor

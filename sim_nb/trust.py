@@ -418,6 +418,8 @@ def _parser():
     p.add_argument('--device', default='cpu', help='cpu, cuda, cuda:1, mps')
     p.add_argument('--backend', nargs='+', default=['torch'], choices=list(BACKENDS), help='for which the certificate holds; several may be named')
     p.add_argument('--batch-size', type=int, help='windows per batch; default: as in training')
+    p.add_argument('--set', nargs='+', action='extend', default=[], metavar='KEY=VALUE',
+                   help='open the data otherwise than in training, e.g. data.dataset_kwargs.camera=rear')
     return p
 
 # %% ../nbs/18_trust.ipynb #1ff0d5e4
@@ -430,7 +432,7 @@ def main(
     a = p.parse_args(args)
     if a.out and a.in_place: p.error('give either --out or --in-place')
     _check_rates(a.recall, a.confidence)
-    inf = SimV0Inference(a.checkpoint, a.device, a.backend[0])
+    inf = SimV0Inference(a.checkpoint, a.device, a.backend[0]).open_as(a.set)
     if 'splits' not in inf.metadata.get('data', {}):
         print('note: this checkpoint does not say which data it was trained on, so nothing was compared')
     cal = calibrate(inf, a.data, a.recall, a.confidence, a.unit, a.within, a.fit_data, a.fit_share,

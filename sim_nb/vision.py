@@ -517,7 +517,11 @@ def choose_path(
             path = _make_path(enc, d, device)
             err = ((path(frames) - ref.cpu()).norm()/ref.norm().clamp(min=1e-9)).item()
             ms = _seconds(lambda: path(frames), 1 if len(names) == 1 else 3)/len(frames)*1e3
-        except RuntimeError as e: log.info(f'{d} does not run here: {str(e).splitlines()[0]}'); continue
+        except (RuntimeError, ImportError) as e:
+            why = f"dtype {d!r} does not run here: {(str(e).splitlines() or [type(e).__name__])[0]}"
+            if dtype != 'auto': raise ValueError(f"{why}. Repair that, or take dtype='auto' (--dtype auto), which takes what runs") from e
+            log.info(why)
+            continue
         tried.append((path, dict(dtype=d, error=round(err, 5), ms=round(ms, 3))))
     ok = [o for o in tried if o[1]['error'] <= tol or dtype != 'auto']
     plain = lambda f: encode_plain(enc, f).cpu(), dict(dtype='plain', error=0., ms=None)
@@ -662,6 +666,12 @@ class FeatureCache:
     @property
     def state(self): return json.loads(self.json.read_text()) if self.json.exists() else None
 
+    @property
+    def dtype(self):
+        "How the features were encoded; None: nobody wrote it down"
+        d = (self.state or {}).get('dtype')
+        return 'fp32' if d == 'plain' else d
+
     def write(self, **kw):
         "Replace `cache.json`"
         tmp = self.json.with_suffix('.tmp')
@@ -676,14 +686,17 @@ def _differences(have, want, pre=''):
     return sum((_differences(have.get(k), want.get(k), f'{pre}.{k}' if pre else k) for k in sorted({*have, *want})), [])
 
 @patch
-def check(self: FeatureCache):
-    "Refuse a cache of other weights, features or frames"
+def check(self: FeatureCache,
+    dtype='auto',  # the wanted one; 'auto' takes what is there
+):
+    "Refuse a cache of other weights, features or frames, or of another dtype than the one that is asked for"
     s = self.state
     if s is None:
         alien = [o.name for o in self.path.iterdir() if o.name != 'lock'] if self.path.exists() else []
         if not alien: return
         diffs = [f"it holds {', '.join(alien[:3])} and no cache.json"]
     else: diffs = _differences({k: s.get(k) for k in self.record}, self.record)
+    if s and dtype not in ('auto', self.dtype or dtype): diffs.append(f'dtype: {self.dtype} there, {dtype} wanted')
     if diffs: raise ValueError(f"the feature cache in {self.path} was made of something else: {'; '.join(diffs[:4])}. "
                                "Give another folder (cache_dir, --cache-dir), or write over it (force=True, --force)")
 
@@ -691,11 +704,12 @@ def check(self: FeatureCache):
 @patch
 def begin(self: FeatureCache,
     force=False,  # write over a cache that was made of something else, or that is finished
+    dtype='auto', # the wanted one
 ) -> int:         # how many frames are there already
     "Make the folder and the array, or find an earlier run's"
     if force:
         for o in (self.json, self.array, self.part): o.unlink(missing_ok=True)
-    else: self.check()
+    else: self.check(dtype)
     done = (self.state or {}).get('done', 0)
     if (self.array if done == self.shape[0] else self.part).exists() and done: return done
     np.lib.format.open_memmap(self.part, 'w+', np.float16, self.shape).flush()
@@ -769,7 +783,7 @@ def cache_features(
     encoder,          # an `Encoder`, or its name
     cache_dir=None,   # folder of this cache; None: its own folder below `cache_root`
     bs: int=32,       # frames per batch
-    dtype='auto',     # 'auto' (see `choose_path`), 'fp32', 'fp16', 'bf16' or 'onnx'; rows already there are kept
+    dtype='auto',     # 'auto' (see `choose_path`), 'fp32', 'fp16', 'bf16' or 'onnx'; 'auto' takes what is there, another name must be what is there
     device=None,      # None: a GPU when there is one
     force=False,      # make it again, also over a cache of something else
     progress=True,    # show a bar
@@ -778,7 +792,11 @@ def cache_features(
     enc, cache = _cache_of(ds, encoder, cache_dir)
     cache.path.mkdir(parents=True, exist_ok=True)
     with FileLock(cache.path/'lock'):  # another process waits here, and then finds the work done
-        done = cache.begin(force)
+        candidates(dtype)  # refuses an unknown name
+        done = cache.begin(force, dtype)
+        if done and dtype == 'auto' and cache.dtype:
+            log.info(f"the features in {cache.path} are encoded in {cache.dtype}")
+            dtype = cache.dtype  # an interrupted run goes on as it began
         if done < cache.shape[0]:
             device = device or ('cuda' if torch.cuda.is_available() else 'cpu')
             cache.fill(ds, enc, done, bs, dtype, device, progress)
@@ -818,6 +836,7 @@ def cached_dataset(
                         episodes=ds.episodes)
     res.vision = enc.describe()
     if hasattr(ds, 'fps'): res.fps = ds.fps  # frames per second, where they are known
+    res.spacing_s = ds.frame_spacing()
     return res
 
 # %% ../nbs/05_vision.ipynb #7a0bfd57
@@ -836,7 +855,7 @@ def _parser():
                    help="name of the vision encoder, see sim_nb.vision.load_encoder")
     p.add_argument('--features', help="global, mid, last_grid; default: the encoder's")
     p.add_argument('--size', help="input HEIGHTxWIDTH of the encoder; default: the encoder's")
-    p.add_argument('--dataset-class', default='sim_nb.lerobot.LeRobotDataset', help="import path of a FrameDataset")
+    p.add_argument('--dataset-class', default='sim_nb.lerobot.Drives', help="import path of a FrameDataset")
     p.add_argument('--set', type=_option, action='append', default=[], metavar='NAME=VALUE',
                    help="an argument of the dataset class, e.g. camera=front")
     p.add_argument('--cache-dir',
