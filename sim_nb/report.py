@@ -127,19 +127,20 @@ def judge(
 def worst_mistakes(
     p_high,           # probability of "high" [N]
     targets,          # true risk ids [N], -100 where missing
+    said,             # predicted risk ids [N]
     episodes=None,    # episode of each window; at most one of each kind is taken from an episode
     n: int=4,         # of each kind
 ) -> list:            # window numbers
-    "Missed high windows with the smallest P(high), then windows below high with the largest"
-    p_high, targets = np.asarray(p_high), np.asarray(targets)
+    "Missed high windows with the smallest P(high), then false alarms with the largest"
+    p_high, targets, said = np.asarray(p_high), np.asarray(targets), np.asarray(said)
     groups = np.arange(len(targets)) if episodes is None else np.asarray(episodes)
     def first(order):
         seen = {}
         for i in order: seen.setdefault(groups[i], int(i))
         return list(seen.values())[:n]
     order = np.argsort(p_high, kind='stable')
-    alarmed = [i for i in order[::-1] if targets[i] not in (HIGH, IGNORE_INDEX)]
-    return first(order[targets[order] == HIGH]) + first(alarmed)
+    missed, alarm = (targets == HIGH) & (said != HIGH), ~np.isin(targets, (HIGH, IGNORE_INDEX)) & (said == HIGH)
+    return first(order[missed[order]]) + first(order[::-1][alarm[order[::-1]]])
 
 # %% ../nbs/14_report.ipynb #61a6516c
 from .checkpoint import RunFolder, read_jsonl
@@ -186,8 +187,11 @@ def run_report(
     page.heading('Learning curves'); page.figure(_curves(run), 'training and validation')
     page.text('From here on the page is about the best epoch on validation, best.pt.')
     page.heading('Confusion'); page.figure(_confusions(preds, targets), 'rows: the truth')
-    if picture is not None and (worst := worst_mistakes(probs['risk'][:, HIGH], targets['risk_id'], episodes)):
-        page.heading('Worst mistakes')
+    page.heading('Worst mistakes')
+    worst = worst_mistakes(probs['risk'][:, HIGH], targets['risk_id'], preds['risk'], episodes)
+    if not worst: page.text(f"No high moment was missed and there was no false alarm among {len(episodes):,} windows.")
+    elif picture is None: page.text('This data has no pictures to show.')
+    else:
         page.figure(plot_frames([picture(i) for i in worst], [_title(i, probs, targets) for i in worst], width=2.4),
                     'first the missed high moments, then the false alarms; at most one of each kind from a drive')
     one = episodes == _longest_story(targets, episodes)
