@@ -40,6 +40,7 @@ from .config import TrainingConfig
 from .data import _Loader, class_weights, make_dl
 from .loss import MultitaskLoss
 from .metrics import EpochRecord, METRICS, check_metric, confusion, lower_is_better
+from .plots import plot_confusion
 from .checkpoint import RunFolder, atomic_open, better, plain, random_state, read_checkpoint, read_jsonl, save_checkpoint
 from .checkpoint import load_optimizer, load_trainable, set_random_state, trainable_state, write_jsonl
 
@@ -817,7 +818,6 @@ def plot_confusion_matrix(self: SimInterpretation,
     ax=None,       # matplotlib axes; None makes them
 ):                 # the axes
     "Which class was taken for which"
-    from sim_nb.plots import plot_confusion
     return plot_confusion(head, *self._ids(head), ax)
 
 # %% ../nbs/11_learner.ipynb #11d00002
