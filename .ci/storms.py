@@ -28,6 +28,7 @@ from pathlib import Path
 import numpy as np
 
 ROOT = Path(__file__).resolve().parents[1]
+PACKAGE = str(ROOT/'sim_nb')
 sys.path.insert(0, str(ROOT))
 OUTCOMES = ('refused', 'finished', 'denied', 'silent', 'unnamed', 'lost', 'executed', 'hung', 'broken')
 GOOD = ('refused', 'finished')
@@ -60,8 +61,8 @@ def kind(
 def api(name, *modules):
     "A name of the package, wherever it lives"
     for o in modules:
-        try: return getattr(importlib.import_module(f'sim_nb.{o}'), name)
-        except (ImportError, AttributeError): pass
+        if (ROOT/f'sim_nb/{o}.py').exists() and hasattr(m := importlib.import_module(f'sim_nb.{o}'), name):
+            return getattr(m, name)
     raise ImportError(f'no {name} in {modules}')
 
 def commands():
@@ -379,12 +380,11 @@ def by_us(e):
     tb = e.__traceback__
     while tb.tb_next: tb = tb.tb_next
     f = tb.tb_frame.f_code
-    if not f.co_filename.startswith(str(Path(importlib.import_module('sim_nb').__file__).parent)): return False
+    if not f.co_filename.startswith(PACKAGE): return False
     return dis.opname[f.co_code[tb.tb_lasti]] in ('RAISE_VARARGS', 'RERAISE')
 
 def in_package(e):
-    here = str(Path(importlib.import_module('sim_nb').__file__).parent)
-    return any(o.filename.startswith(here) for o in traceback.extract_tb(e.__traceback__))
+    return any(o.filename.startswith(PACKAGE) for o in traceback.extract_tb(e.__traceback__))
 
 def named(text, c):
     "Does a sentence name the file or the field?"
@@ -1905,6 +1905,9 @@ def warm(good):
     torch.set_num_threads(1)
     for o in ('train', 'inference', 'stream', 'export', 'check', 'vision',
         'lerobot'): importlib.import_module(f'sim_nb.{o}')
+    alien = [o for o in (getattr(m, '__file__', None) for k, m in list(sys.modules.items()) if k.startswith('sim_nb'))
+             if o and not o.startswith(PACKAGE)]
+    if alien: raise SystemExit(f'this storm is for {PACKAGE}, but {alien[0]} is imported')
     _good['at'] = good
 
 def serve(job):

@@ -15,7 +15,7 @@ def old_run(commit, tmp):
 # %% inference: predictions of a checkpoint are those of the commit that wrote it
 # Classes are equal; numbers agree to 1e-5: the products are fp32, and their last bits (1e-7 of numbers near 1) depend on the
 # processor and on the number of threads.
-from sim_nb.files import read_jsonl  # c703e90: sim_nb.checkpoint
+from sim_nb.files import read_jsonl
 
 for commit in ('701167b', 'c703e90'):
     with tempfile.TemporaryDirectory() as tmp, working_directory(old_run(commit, tmp)):
