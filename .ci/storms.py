@@ -20,13 +20,13 @@ The promise is that only the first two occur.
 """
 import argparse, contextlib, dis, hashlib, importlib, io, json, logging, os, re, resource, shutil, signal, stat, sys
 import tempfile, time, traceback, warnings, zipfile, zlib
-os.environ.update(HF_HUB_OFFLINE='1', OMP_NUM_THREADS='1', MPLBACKEND='agg', TOKENIZERS_PARALLELISM='false',
-    SIM_TRACEBACK='1')
 from configparser import ConfigParser
 from fractions import Fraction
 from pathlib import Path
 import numpy as np
 
+ENV = dict(HF_HUB_OFFLINE='1', OMP_NUM_THREADS='1', MPLBACKEND='agg', TOKENIZERS_PARALLELISM='false',
+           SIM_TRACEBACK='1')  # of the jobs; the last one shows whose exception it was
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = str(ROOT/'sim_nb')
 sys.path.insert(0, str(ROOT))
@@ -1901,10 +1901,11 @@ _good = {}
 
 def warm(good):
     "Import what the jobs need, and know the good inputs"
+    os.environ.update(ENV)
     import torch
     torch.set_num_threads(1)
-    for o in ('train', 'inference', 'stream', 'export', 'check', 'vision',
-        'lerobot'): importlib.import_module(f'sim_nb.{o}')
+    for o in ('train', 'inference', 'stream', 'export', 'check', 'cache', 'drives', 'lerobot'):
+        if (ROOT/f'sim_nb/{o}.py').exists(): importlib.import_module(f'sim_nb.{o}')
     alien = [o for o in (getattr(m, '__file__', None) for k, m in list(sys.modules.items()) if k.startswith('sim_nb'))
              if o and not o.startswith(PACKAGE)]
     if alien: raise SystemExit(f'this storm is for {PACKAGE}, but {alien[0]} is imported')
