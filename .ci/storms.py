@@ -860,8 +860,6 @@ EPISODES = {  # of meta/episodes, rows of dicts; some only exist in one of the t
     'tasks number': lambda r: [o.update(tasks=5) for o in r],
     'task with U+2028': lambda r: [o.update(tasks=['to\u2028the door']) for o in r],
     'from_timestamp late': lambda r: r[1].update({f'videos/{CAM}/from_timestamp': 2.3}),
-    'from_timestamp exchanged': lambda r: (r[0].update({f'videos/{CAM}/from_timestamp': 2.}),
-    r[1].update({f'videos/{CAM}/from_timestamp': 0.})),
     'from_timestamp text': lambda r: [o.update({FROM: str(o.get(FROM))}) for o in r],
     'from_timestamp null': lambda r: r[1].update({FROM: None}),
     'from_timestamp nan': lambda r: r[1].update({FROM: float('nan')}),
@@ -879,25 +877,27 @@ EPISODES = {  # of meta/episodes, rows of dicts; some only exist in one of the t
 @kind('lists of episodes')
 def lerobot_episodes(c):
     import pyarrow as pa, pyarrow.parquet as pq
-    root = c.copy(c.rng.choice(['lerobot3', 'lerobot2']))
+    change = c.pick(EPISODES)
+    good = lines(c.good/'lerobot2/meta/episodes.jsonl')
+    if callable(change): change(rows := [dict(o) for o in good])
+    keys = 'episode_index', 'tasks', 'length'  # what v2 has
+    only_v3 = callable(change) and c.what != 'good' and [{k: o.get(k) for k in keys} for o in rows] == good
+    only_v2 = c.what in ('latin-1', 'no newline')
+    root = c.copy('lerobot3' if only_v3 else 'lerobot2' if only_v2 else c.rng.choice(['lerobot3', 'lerobot2']))
     v3 = root.name == 'lerobot3'
     p = root/(EPISODES3 if v3 else 'meta/episodes.jsonl')
-    rows = pq.read_table(p).to_pylist() if v3 else lines(p)
-    change = c.pick(EPISODES)
+    rows = pq.read_table(p).to_pylist() if v3 else good
     c.names += [p.name, 'info.json', 'file-000']
     if callable(change):
         change(rows)
-        if not v3: p.write_text(''.join(json.dumps({k: v for k, v in o.items() if '/' not in k},
-            ensure_ascii=False) + '\n' for o in rows), encoding='utf-8')
-        else:
-            try: pq.write_table(pa.Table.from_pylist(rows) if rows else pq.read_table(p).slice(0, 0), p)
-            except pa.ArrowException: return
+        if v3: pq.write_table(pa.Table.from_pylist(rows) if rows else pq.read_table(p).slice(0, 0), p)
+        else: p.write_text(''.join(json.dumps({k: v for k, v in o.items() if '/' not in k}, ensure_ascii=False) + '\n'
+                                   for o in rows), encoding='utf-8')
     elif change == 'bytes': c.flip(p)
     elif change == 'cut': p.write_bytes(p.read_bytes()[:-int(c.rng.integers(1, 60))])
-    elif v3: return
     elif change == 'latin-1': p.write_bytes(p.read_text().replace('drive', 'fahr f\xfcr mich').encode('latin-1'))
     else: p.write_text(p.read_text().rstrip())
-    if c.what == 'good': c.whole = True
+    c.whole = c.what in ('good', 'no newline', 'task with U+2028', 'order')
     c.open(root)
 
 def _row(cols, keep): return {k: v[keep] for k, v in cols.items()}
@@ -1404,7 +1404,8 @@ def pushes(c):
     part = ('frame', 'reading', 'time', 'now', 'telemetry_t', 'all')[c.n % 6]
     i = F + 2
     pick = lambda d: list(d)[int(g.integers(len(d)))]
-    kf, kr, kt = pick(FRAMES), pick(READINGS), pick(TIMES)
+    turn = lambda d: list(d)[c.n//6 % len(d)]
+    kf, kr, kt = (pick if part == 'all' else turn)(FRAMES), (pick if part == 'all' else turn)(READINGS), pick(TIMES)
     names = dict(frame=kf, reading=kr, time=kt, now=kt, telemetry_t=kt, all=f'{kf}, {kr}, {kt}')
     c.what = f'{part}: {names[part]}'
     args = {}
