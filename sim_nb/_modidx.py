@@ -53,6 +53,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '', 'doc_host': '', 'git_url
                                'sim_nb.ablate.summary': ('ablate.html#summary', 'sim_nb/ablate.py'),
                                'sim_nb.ablate.table_rows': ('ablate.html#table_rows', 'sim_nb/ablate.py'),
                                'sim_nb.ablate.write_table': ('ablate.html#write_table', 'sim_nb/ablate.py')},
+            'sim_nb.all': {},
             'sim_nb.baselines': { 'sim_nb.baselines.Baseline': ('baselines.html#baseline', 'sim_nb/baselines.py'),
                                   'sim_nb.baselines.FittedBaseline': ('baselines.html#fittedbaseline', 'sim_nb/baselines.py'),
                                   'sim_nb.baselines.FittedBaseline.__init__': ( 'baselines.html#fittedbaseline.__init__',
