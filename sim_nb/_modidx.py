@@ -588,6 +588,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '', 'doc_host': '', 'git_url
                               'sim_nb.files._like': ('files.html#_like', 'sim_nb/files.py'),
                               'sim_nb.files._new_file': ('files.html#_new_file', 'sim_nb/files.py'),
                               'sim_nb.files._no_nan': ('files.html#_no_nan', 'sim_nb/files.py'),
+                              'sim_nb.files._open_stream': ('files.html#_open_stream', 'sim_nb/files.py'),
                               'sim_nb.files._open_target': ('files.html#_open_target', 'sim_nb/files.py'),
                               'sim_nb.files._state': ('files.html#_state', 'sim_nb/files.py'),
                               'sim_nb.files._sync': ('files.html#_sync', 'sim_nb/files.py'),

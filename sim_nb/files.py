@@ -8,7 +8,7 @@ __all__ = ['log', 'named', 'sweep', 'check_writable', 'check_folder', 'atomic_op
            'content_digest', 'cache_home', 'cache_folder', 'cached_file']
 
 # %% ../nbs/01_files.ipynb #2ef40635
-import contextlib, ctypes, errno, hashlib, io, json, logging, math, os, re, secrets, shutil, stat, sys
+import contextlib, ctypes, errno, hashlib, io, json, logging, math, os, re, secrets, shutil, stat, sys, time
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -23,7 +23,7 @@ _ADVICE = {
     errno.EACCES: 'it is not yours to write. Give another place', errno.EPERM: 'it is not yours to write. Give another place',
     errno.EROFS: 'nothing can be written there. Give another place', errno.ENAMETOOLONG: 'give a shorter name',
     **dict.fromkeys((errno.ENOSPC, getattr(errno, 'EDQUOT', errno.ENOSPC)), 'make room, or give another place'),
-    errno.EFBIG: 'files of this size are not allowed there. Give another place'}
+    errno.ENXIO: 'nobody reads from it. Start the reader first', errno.EFBIG: 'files of this size are not allowed there. Give another place'}
 _FULL = errno.ENOSPC, errno.EFBIG, getattr(errno, 'EDQUOT', errno.ENOSPC)
 
 def named(
@@ -145,11 +145,23 @@ def _like(fd, st):
     with contextlib.suppress(OSError): os.fchown(fd, st.st_uid, st.st_gid)
     with contextlib.suppress(OSError): os.fchmod(fd, stat.S_IMODE(st.st_mode))
 
-def _open_target(path):
+def _open_stream(path, wait):
+    "A pipe or a device; a pipe needs a reader, who may come within `wait` seconds"
+    end = time.monotonic() + wait
+    while True:
+        try: fd = os.open(path, os.O_WRONLY | os.O_APPEND | getattr(os, 'O_NONBLOCK', 0))
+        except OSError as e:
+            if e.errno != errno.ENXIO or time.monotonic() > end: raise
+            time.sleep(.02)
+            continue
+        if os.name == 'posix': os.set_blocking(fd, True)
+        return _Raw(fd, 'w')
+
+def _open_target(path, wait):
     "Raw file, temporary path, final path; a stream has no temporary one"
     try:
         st, real = _state(path), Path(os.path.realpath(path))
-        if _is_stream(path, st): return _Raw(os.open(path, os.O_WRONLY | os.O_APPEND), 'w'), None, real
+        if _is_stream(path, st): return _open_stream(path, wait), None, real
         if st and not os.access(real, os.W_OK): raise OSError(errno.EACCES, '')
         fd, tmp = _new_file(real)
         _like(fd, st)
@@ -162,9 +174,10 @@ def atomic_open(
     path,            # file to write; links are followed, pipes and devices are written into
     mode: str='w',   # 'w' for text (UTF-8), 'wb' for bytes
     size: int=None,  # bytes to come, for the error of a full disk
+    wait: float=10., # how long the reader of a pipe may let us wait, seconds
 ):                   # an open file
     "Write a file that is either the old one or the complete new one, never half of it"
-    raw, tmp, real = _open_target(path)
+    raw, tmp, real = _open_target(path, wait)
     try:
         with io.BufferedWriter(raw) as b, b if 'b' in mode else io.TextIOWrapper(b, 'utf-8') as f:
             yield f
