@@ -271,6 +271,10 @@ class NewFolder:
         self.drop()
         return self.final
 
+    def full(self, e):
+        "The error of a full disk with the name of this folder; None for any other error"
+        if isinstance(e, OSError) and e.errno in _FULL and e.filename in (None, str(self.path)): return named(e, self.final)
+
     def drop(self):
         "Remove what is left of it"
         shutil.rmtree(self.path, ignore_errors=True)
@@ -293,9 +297,7 @@ def atomic_folder(
     try:
         yield new.path
         new.done()
-    except OSError as e:
-        if e.errno not in _FULL or (e.filename and str(path) in str(e.filename)): raise
-        raise named(e, path) from None
+    except OSError as e: raise new.full(e) or e from None
     finally: new.drop()
 
 # %% ../nbs/01_files.ipynb #3aab2d7a
@@ -376,12 +378,13 @@ def cache_home() -> Path:  # the folder; it may not exist yet
 # %% ../nbs/01_files.ipynb #bbf5afa8
 def cache_folder(
     *names: str,  # folders below `cache_home`
-) -> Path:        # the folder, which is there and can be written
+    make=True,    # False: only see that it could be made
+) -> Path:        # the folder, which can be written
     "A folder of the cache"
     path = cache_home().joinpath(*names)
     try:
-        path.mkdir(parents=True, exist_ok=True)
         check_folder(path)
+        if make: path.mkdir(parents=True, exist_ok=True)
     except OSError as e: raise OSError(e.errno, f'the cache folder cannot be written ({os.strerror(e.errno)}): '
                                        'set the environment variable SIM_NB_CACHE to a folder of yours', str(path)) from None
     return path
