@@ -9,8 +9,7 @@ __all__ = ['PARTS', 'SIDES', 'in_turns', 'Row', 'no_row', 'rate_row', 'part', 'S
            'raw_frames', 'whole_window', 'stream_checkpoint', 'busy_programs', 'stream', 'FilePerWindow', 'columns',
            'load', 'FramesOf', 'NamedEncoder', 'long_dataset', 'load_many', 'growth', 'growth_row', 'rate_growth',
            'smooth_frames', 'write_recordings', 'plain_cache', 'recorded_frames', 'loop_seconds', 'as_script', 'cache',
-           'caching_rows', 'peak_of', 'memory', 'machine', 'table', 'run_part', 'in_own_process', 'bench',
-           'check_writable', 'main']
+           'caching_rows', 'peak_of', 'memory', 'machine', 'table', 'run_part', 'in_own_process', 'bench', 'main']
 
 # %% ../nbs/71_bench.ipynb #f12196dd
 import argparse, csv, ctypes, importlib, itertools, json, os, platform, signal, subprocess, sys, tempfile, time
@@ -40,7 +39,7 @@ from .lerobot import LeRobotDataset, LeRobotWriter
 from .drives import FrameFolder
 from .llm import FrozenLLM
 from .loss import MultitaskLoss
-from .files import write_json
+from .files import check_writable, write_json
 from .checkpoint import save_checkpoint
 from .model import SimV0Model
 from .stream import SimStream
@@ -733,16 +732,6 @@ def bench(
                 failed={o['part']: o['error'] for o in res if 'error' in o}, rows=[r for o in res for r in o['rows']])
 
 # %% ../nbs/71_bench.ipynb #a7dd84c6
-def check_writable(
-    path,  # a file to come
-):
-    "Refuse a file that cannot be written, before work is done for it"
-    p = Path(path)
-    if p.is_dir(): raise ValueError(f"--json {path}: expected a file, came a folder")
-    if not p.parent.is_dir(): raise ValueError(f"--json {path}: there is no folder {p.parent}. Make it first")
-    try: tempfile.TemporaryFile(dir=p.parent).close()
-    except OSError as e: raise ValueError(f"--json {path}: cannot write in {p.parent} ({e.strerror}). Give a file in another folder") from None
-
 @command
 def main(
     args=None,  # list of str; None: the command line
@@ -754,7 +743,7 @@ def main(
     p.add_argument('--llm', default=Setup.llm, help='frozen LLM')
     p.add_argument('--seconds', type=float, default=Setup.seconds, help='time for each comparison')
     a = p.parse_args(args)
-    if a.json: check_writable(a.json)
+    if a.json: check_writable(a.json, '--json')
     res = bench(a.only, Setup(llm=a.llm, seconds=a.seconds))
     print(table([Row(**o) for o in res['rows']]))
     print(f"\n{res['machine']['cpu']}, {res['machine']['threads']} threads, peak {max([o for o in res['peak_mb'].values() if o], default=0):.0f} MB, {res['seconds']:.0f} s")

@@ -7,8 +7,10 @@ __all__ = ['log', 'prefetch', 'frame_batches', 'encode_ahead', 'frames_identity'
            'cache_features', 'SampleFrames', 'frames_of', 'cached_dataset', 'open_split', 'main']
 
 # %% ../nbs/21_cache.ipynb #21266857
-import argparse, hashlib, itertools, json, logging, os, queue, sys, threading, time
+import argparse, hashlib, itertools, json, logging, os, queue, sys, threading, time, zlib
 from collections import deque
+from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np, torch
@@ -20,7 +22,7 @@ from .labels import FRAMES
 from .config import ConfigError, SimConfig, command
 from .data import FrameDataset, WindowDataset, build_dataset, build_split
 from .vision import Encoder, load_encoder
-from .files import cache_home, file_digest
+from .files import LEFT, atomic_open, cache_folder, cache_home, check_folder, content_digest, file_digest, named, reserve, sweep
 from .vision import DTYPES, PATHS, candidates, one_thread, parse_size, ready_path, resize_frames
 
 # %% ../nbs/21_cache.ipynb #b856e9dd
@@ -132,9 +134,15 @@ class FeatureCache:
         self.path, self.record = Path(path), record
         self.shape = record['frames']['n_frames'], record['encoder']['dv']
         self.array, self.part, self.json = (self.path/o for o in ('features.npy', 'features.part.npy', 'cache.json'))
+        self.block = max(1, (1 << 24)//(2*self.shape[1]))  # rows with one checksum: 16 MB
 
     @property
-    def state(self): return json.loads(self.json.read_text()) if self.json.exists() else None
+    def state(self):
+        "What `cache.json` says; None: there is none, or it is damaged"
+        try: s = json.loads(self.json.read_text(encoding='utf-8'))
+        except (FileNotFoundError, NotADirectoryError, ValueError, RecursionError): return None
+        if not isinstance(s, dict) or type(s.get('done')) is not int: return None
+        return s if s.get('digest') in (None, content_digest(s, ['digest'])) else None
 
     @property
     def dtype(self):
@@ -144,9 +152,8 @@ class FeatureCache:
 
     def write(self, **kw):
         "Replace `cache.json`"
-        tmp = self.json.with_suffix('.tmp')
-        with open(tmp, 'w') as f: json.dump({**self.record, **kw}, f, indent=1); f.flush(); os.fsync(f.fileno())
-        os.replace(tmp, self.json)
+        s = {**self.record, **kw}
+        with atomic_open(self.json) as f: json.dump({**s, 'digest': content_digest(s)}, f, indent=1)
 
 # %% ../nbs/21_cache.ipynb #268b2fe9
 def _differences(have, want, pre=''):
@@ -155,6 +162,8 @@ def _differences(have, want, pre=''):
         return [] if have == want else [f'{pre}: {have} there, {want} wanted']
     return sum((_differences(have.get(k), want.get(k), f'{pre}.{k}' if pre else k) for k in sorted({*have, *want})), [])
 
+_OURS = {'lock', 'cache.json', 'cache.tmp', 'features.npy', 'features.part.npy'}
+
 @patch
 def check(self: FeatureCache,
     dtype='auto',  # the wanted one; 'auto' takes what is there
@@ -162,42 +171,102 @@ def check(self: FeatureCache,
     "Refuse a cache of other weights, features or frames, or of another dtype than the one that is asked for"
     s = self.state
     if s is None:
-        alien = [o.name for o in self.path.iterdir() if o.name != 'lock'] if self.path.exists() else []
+        alien = [o.name for o in self.path.iterdir() if o.name not in _OURS and not LEFT.fullmatch(o.name)] if self.path.exists() else []
         if not alien: return
-        diffs = [f"it holds {', '.join(alien[:3])} and no cache.json"]
+        diffs = [f"it holds {', '.join(sorted(alien)[:3])} and no whole cache.json"]
+    elif self.path.parent == cache_root(): diffs = []  # its name holds the key: what differs there is damaged
     else: diffs = _differences({k: s.get(k) for k in self.record}, self.record)
     if s and dtype not in ('auto', self.dtype or dtype): diffs.append(f'dtype: {self.dtype} there, {dtype} wanted')
     if diffs: raise ValueError(f"the feature cache in {self.path} was made of something else: {'; '.join(diffs[:4])}. "
                                "Give another folder (cache_dir, --cache-dir), or write over it (force=True, --force)")
 
-# %% ../nbs/21_cache.ipynb #1a590956
+# %% ../nbs/21_cache.ipynb #08c60904
+def _crc(file, start, size):
+    "crc32 of `size` bytes of a file, or of as many as there are"
+    crc = 0
+    with open(file, 'rb', buffering=0) as f:
+        f.seek(start)
+        while size > 0 and (b := f.read(min(size, 1 << 20))): crc, size = zlib.crc32(b, crc), size - len(b)
+    return crc
+
+def _carry_on(crcs, row, x, block):
+    "The checksums of rows 0..row, and of the rows `x` that follow"
+    while len(x):
+        k = block - row % block
+        if k == block: crcs.append(0)
+        crcs[-1] = zlib.crc32(np.ascontiguousarray(x[:k]), crcs[-1])
+        row, x = row + len(x[:k]), x[k:]
+
+@patch
+def crcs(self: FeatureCache,
+    file,       # `self.array` or `self.part`
+    rows: int,  # how many rows count
+) -> list:      # one number for each `self.block` rows
+    "Checksums of an array on disk"
+    x = np.lib.format.open_memmap(file, mode='r')
+    if (x.shape, x.dtype) != (self.shape, np.float16): raise ValueError(f'expected float16 {list(self.shape)}, came {x.dtype} {list(x.shape)}')
+    start, width, b = x.offset, 2*self.shape[1], self.block
+    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as ex:
+        return list(ex.map(lambda i: _crc(file, start + i*width, min(b, rows - i)*width), range(0, rows, b)))
+
+# %% ../nbs/21_cache.ipynb #b950947b
+@patch
+def wrong(self: FeatureCache) -> str:  # '' when all is well
+    "Why the rows that `cache.json` counts cannot be used"
+    s, found = self.state, [o.name for o in (self.array, self.part, self.json) if o.exists()]
+    if s is None: return f"{' and '.join(found)} without a whole cache.json" if found else ''
+    if diffs := _differences({k: s.get(k) for k in self.record}, self.record): return f"cache.json is damaged ({'; '.join(diffs[:2])})"
+    if not s['done']: return ''
+    if not s.get('crcs'): return 'there are no checksums'
+    file = self.array if s['done'] == self.shape[0] else self.part
+    try: have = self.crcs(file, s['done'])
+    except Exception as e: return f'{file.name} cannot be read ({e})'  # numpy's reader has many
+    bad = [i for i, (a, b) in enumerate(zip(have, s['crcs'])) if a != b]
+    if bad: return f'{file.name} is damaged in the rows {bad[0]*self.block} to {(bad[0]+1)*self.block}'
+    return '' if len(have) == len(s['crcs']) else 'the number of checksums is another one'
+
+# %% ../nbs/21_cache.ipynb #8ddf1c43
+@patch
+def _make(self: FeatureCache):
+    "An array of zeros, with its disk space"
+    for o in (self.json, self.array, self.part): o.unlink(missing_ok=True)
+    try:
+        with open(self.part, 'wb') as f:
+            np.lib.format.write_array_header_1_0(f, dict(descr='<f2', fortran_order=False, shape=self.shape))
+            size = f.tell() + 2*self.shape[0]*self.shape[1]
+            reserve(f, size)
+    except OSError as e:
+        self.part.unlink(missing_ok=True)
+        raise named(e, self.part, f'the features of {self.shape[0]} frames ({size/1e6:.3g} MB)') from None
+    self.write(done=0, crcs=[])
+
 @patch
 def begin(self: FeatureCache,
     force=False,  # write over a cache that was made of something else, or that is finished
     dtype='auto', # the wanted one
 ) -> int:         # how many frames are there already
-    "Make the folder and the array, or find an earlier run's"
-    if force:
-        for o in (self.json, self.array, self.part): o.unlink(missing_ok=True)
-    else: self.check(dtype)
+    "Make the array, or find an earlier run's"
+    sweep(self.path)
+    if not force: self.check(dtype)
     done = (self.state or {}).get('done', 0)
-    if (self.array if done == self.shape[0] else self.part).exists() and done: return done
-    np.lib.format.open_memmap(self.part, 'w+', np.float16, self.shape).flush()
-    self.write(done=0)
+    if done == self.shape[0] and self.part.exists() and not self.array.exists(): os.replace(self.part, self.array)
+    why = '' if force else self.wrong()
+    if why: log.warning(f'{self.path}: {why}. The features are made again')
+    if done and not force and not why: return done
+    self._make()
     return 0
 
 @patch
-def open(self: FeatureCache):  # float16 [n_frames, dv], memory-mapped
+def open(self: FeatureCache,
+    verify=True,  # look at the checksums; False: it was just done
+):                # float16 [n_frames, dv], memory-mapped
     "The finished features"
     done = (self.state or {}).get('done', 0)
     if done != self.shape[0]:
         raise ValueError(f"the feature cache in {self.path} has {done} of {self.shape[0]} frames: "
-                         "run cache_features (or sim_cache) again, it goes on from there")
-    x = np.load(self.array, mmap_mode='r')
-    if (x.shape, x.dtype) != (self.shape, np.float16):
-        raise ValueError(f"{self.array}: expected float16 {list(self.shape)}, came {x.dtype} {list(x.shape)}. "
-                         "Make it again with force=True (--force)")
-    return x
+                         "run cache_features (or sim_cache) again, it resumes there")
+    if verify and (why := self.wrong()): raise ValueError(f"{self.path}: {why}. Run cache_features (or sim_cache) again")
+    return np.load(self.array, mmap_mode='r')
 
 # %% ../nbs/21_cache.ipynb #cbf1d458
 def _check_finite(f, row, ds):
@@ -206,6 +275,20 @@ def _check_finite(f, row, ds):
     if len(bad):
         raise ValueError(f"frame {row+bad[0]} of {type(ds).__name__}: its features are NaN, infinite or above 65504. "
                          "Look at the frame; if it is fine, try dtype='fp32', or another encoder")
+
+@patch
+@contextmanager
+def _rows(self: FeatureCache):
+    "A function that puts features into the array at a row, and may force them to disk"
+    start = np.lib.format.open_memmap(self.part, mode='r').offset
+    with open(self.part, 'r+b') as out:
+        def put(x, row, sync):
+            try:
+                out.seek(start + row*2*self.shape[1])
+                out.write(x)
+                if sync: out.flush(); os.fsync(out.fileno())
+            except OSError as e: raise named(e, self.part, 'the features') from None
+        yield put
 
 @patch
 def fill(self: FeatureCache,
@@ -218,24 +301,23 @@ def fill(self: FeatureCache,
     progress=True,     # show a bar, when it takes more than two seconds
 ):
     "Encode the frames from row `done` on"
-    out, n, t0 = np.lib.format.open_memmap(self.part, 'r+'), self.shape[0], 0.
+    n, t0, crcs = self.shape[0], 0., list(self.state['crcs'])
     bar = tqdm(total=n, initial=done, desc=f'{enc.name} features', unit='frame', delay=2,
                mininterval=.5 if sys.stderr.isatty() else 10, disable=not progress)
     batches = frame_batches(ds, done, bs, enc.size)
     first = next(batches)
     path, how = ready_path(enc, first[1][:8], dtype, device, n-done)
-    with one_thread():
+    with one_thread(), self._rows() as put:
         for row, f in encode_ahead(path, prefetch(itertools.chain([first], batches))):
             f = f.numpy().astype(np.float16)
             _check_finite(f, row, ds)
-            out[row:row+len(f)] = f
-            done = row + len(f)
+            _carry_on(crcs, row, f, self.block)
+            put(f, row, time.monotonic()-t0 > 1 or row + len(f) == n)
             bar.update(len(f))
-            if time.monotonic()-t0 > 1: out.flush(); self.write(done=done, **how); t0 = time.monotonic()
+            if time.monotonic()-t0 > 1: self.write(done=row+len(f), crcs=crcs, **how); t0 = time.monotonic()
     bar.close()
-    out.flush()
+    self.write(done=n, crcs=crcs, **how)
     os.replace(self.part, self.array)
-    self.write(done=n, **how)
 
 # %% ../nbs/21_cache.ipynb #36ff2fb3
 def _cache_of(ds, encoder, cache_dir):
@@ -247,6 +329,17 @@ def _cache_of(ds, encoder, cache_dir):
     if not ds.n_frames: raise ValueError(f"{type(ds).__name__} has no frames")
     record = dict(format=1, encoder=enc.describe(), frames=frames_identity(ds))
     return enc, FeatureCache(cache_path(record, cache_dir), record)
+
+def _may_write(cache, cache_dir, force, dtype):
+    "Make the folder of a cache; False: nothing can be written there, and the features are finished"
+    try:
+        if cache_dir is None: cache_folder('features', cache.path.name)
+        else: check_folder(cache.path, '--cache-dir'); cache.path.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        done = not force and cache.state and cache.state['done'] == cache.shape[0]
+        if not done or (dtype not in ('auto', cache.dtype)): raise
+        return False
+    return True
 
 def cache_features(
     ds,               # a `FrameDataset`
@@ -260,7 +353,7 @@ def cache_features(
 ):                    # float16 [n_frames, dv], memory-mapped, read-only
     "Encode every frame once; a second call only opens the file"
     enc, cache = _cache_of(ds, encoder, cache_dir)
-    cache.path.mkdir(parents=True, exist_ok=True)
+    if not _may_write(cache, cache_dir, force, dtype): return cache.open()
     with FileLock(cache.path/'lock'):  # another process waits here, and then finds the work done
         candidates(dtype)  # refuses an unknown name
         done = cache.begin(force, dtype)
@@ -270,7 +363,7 @@ def cache_features(
         if done < cache.shape[0]:
             device = device or ('cuda' if torch.cuda.is_available() else 'cpu')
             cache.fill(ds, enc, done, bs, dtype, device, progress)
-    return cache.open()
+    return cache.open(verify=False)
 
 # %% ../nbs/21_cache.ipynb #de4d01ed
 class SampleFrames(FrameDataset):

@@ -7,7 +7,7 @@ __all__ = ['OUTPUTS', 'BACKENDS', 'features_model', 'to_onnx', 'export_graph', '
            'cached_graph', 'OnnxPath', 'OnnxBackend', 'int8_model', 'make_backend']
 
 # %% ../nbs/41_graph.ipynb #3d770a9a
-import contextlib, copy, hashlib, io, json, logging, os, tempfile, warnings
+import contextlib, copy, hashlib, io, json, logging, warnings
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import nn
 from .labels import FRAMES, HEADS, TELEMETRY, VIS_FEATS
-from .files import cache_home
+from .files import cache_folder, cached_file
 from .fast import FastLLM, packed
 from .model import SimV0Model
 from .runtime import OnnxGraph, need
@@ -153,11 +153,7 @@ def cached_graph(
     make,       # called with a path when the file is not there
 ) -> Path:      # the file
     "A graph from the cache, or made now"
-    path = cache_home()/'graphs'/f'{name}-{key}.onnx'
-    if path.is_file(): return path
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=path.parent) as tmp: os.replace(make(Path(tmp)/'graph.onnx'), path)
-    return path
+    return cached_file(cache_folder('graphs')/f'{name}-{key}.onnx', make)
 
 # %% ../nbs/41_graph.ipynb #58ce91fa
 class OnnxPath:

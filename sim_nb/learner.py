@@ -43,8 +43,8 @@ from .model import SimV0Model
 from .loss import MultitaskLoss
 from .metrics import EpochRecord, check_metric, confusion, lower_is_better
 from .plots import plot_confusion, plot_frames
-from .files import atomic_open, read_jsonl
-from .checkpoint import RunFolder, better, plain, random_state, read_checkpoint, save_checkpoint
+from .files import read_jsonl
+from .checkpoint import RunFolder, better, random_state, read_checkpoint, save_checkpoint, save_plain
 from .files import write_jsonl
 from .checkpoint import load_optimizer, load_trainable, set_random_state, trainable_state
 
@@ -528,7 +528,7 @@ def save(self: SimLearner,
     file = join_path_file(file, self.path/self.model_dir, ext='.pth')
     state = dict(model=trainable_state(self.model), loss=self.loss_func.state_dict())
     if with_opt and self.opt is not None: state['opt'] = self.opt.state_dict()
-    with atomic_open(file, 'wb') as f: torch.save(plain(state), f)
+    save_plain(state, file)
     return file
 
 # %% ../nbs/34_learner.ipynb #f91b7d21

