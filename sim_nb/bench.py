@@ -12,8 +12,15 @@ __all__ = ['PARTS', 'SIDES', 'in_turns', 'Row', 'no_row', 'rate_row', 'part', 'S
            'caching_rows', 'peak_of', 'memory', 'machine', 'table', 'run_part', 'in_own_process', 'bench',
            'check_writable', 'main']
 
+# %% ../nbs/71_bench.ipynb #4f087c2a
+from .cli import sim_bench
+
+# %% ../nbs/71_bench.ipynb #9c75608f
+#| eval: false
+if __name__ == '__main__' and __spec__: raise SystemExit(sim_bench())  # python -m sim_nb.bench
+
 # %% ../nbs/71_bench.ipynb #f12196dd
-import argparse, csv, ctypes, importlib, itertools, json, os, platform, signal, subprocess, sys, tempfile, time
+import csv, ctypes, importlib, itertools, json, os, platform, signal, subprocess, sys, tempfile, time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, asdict, replace
@@ -29,7 +36,6 @@ try: import resource
 except ImportError: resource = None  # Windows
 
 # %% ../nbs/71_bench.ipynb #d0ae66e2
-from .config import command
 from .data import DummySimDataset, FrameDataset, TelemetryStats, WindowDataset, cut_windows, make_dl
 from .fast import PackedLinear, kernels
 from .graph import BACKENDS, make_backend
@@ -743,17 +749,9 @@ def check_writable(
     try: tempfile.TemporaryFile(dir=p.parent).close()
     except OSError as e: raise ValueError(f"--json {path}: cannot write in {p.parent} ({e.strerror}). Give a file in another folder") from None
 
-@command
-def main(
-    args=None,  # list of str; None: the command line
-):
+@sim_bench.runs
+def main(a):  # the words of `sim_bench`
     "The command `sim_bench`"
-    p = argparse.ArgumentParser('sim_bench', description='Measure this machine: every figure beside a plain reference, in one run')
-    p.add_argument('--only', nargs='+', default=[], metavar='PART', help=f"parts to run: {', '.join(PARTS)}")
-    p.add_argument('--json', metavar='FILE', help='write the figures here')
-    p.add_argument('--llm', default=Setup.llm, help='frozen LLM')
-    p.add_argument('--seconds', type=float, default=Setup.seconds, help='time for each comparison')
-    a = p.parse_args(args)
     if a.json: check_writable(a.json)
     res = bench(a.only, Setup(llm=a.llm, seconds=a.seconds))
     print(table([Row(**o) for o in res['rows']]))
@@ -761,7 +759,3 @@ def main(
     if a.json: write_json(a.json, res)
     for k, why in res['failed'].items(): print(f"error: the part {k!r} failed: {why}", file=sys.stderr)
     if res['failed']: raise SystemExit(1)
-
-# %% ../nbs/71_bench.ipynb #3c9e17ab
-#| eval: false
-if __name__ == '__main__': main()
