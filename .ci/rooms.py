@@ -55,7 +55,7 @@ def doors(path, known):
     work = [(n.lineno, *n.args[1].value.split(':')) for n in ast.walk(tree)
             if isinstance(n, ast.Call) and getattr(n.func, 'id', '') == 'Command']
     if not work: yield f'{path.stem}: no Command was found'
-    for line, room, name in work + [o for o in texts(tree) if o[1] in known]:
+    for line, room, name in dict.fromkeys(work + [o for o in texts(tree) if o[1] in known]):
         if room not in known or name and name not in defined(path.with_name(f'{room}.py')):
             yield f'{path.stem} (line {line}) names {room}:{name}, which does not exist'
 
