@@ -991,6 +991,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '', 'doc_host': '', 'git_url
                               'sim_nb.model.Waves': ('model.html#waves', 'sim_nb/model.py'),
                               'sim_nb.model.Waves.__init__': ('model.html#waves.__init__', 'sim_nb/model.py'),
                               'sim_nb.model.Waves.forward': ('model.html#waves.forward', 'sim_nb/model.py'),
+                              'sim_nb.model._with_options': ('model.html#_with_options', 'sim_nb/model.py'),
                               'sim_nb.model.batch_inputs': ('model.html#batch_inputs', 'sim_nb/model.py'),
                               'sim_nb.model.check_dims': ('model.html#check_dims', 'sim_nb/model.py'),
                               'sim_nb.model.decode': ('model.html#decode', 'sim_nb/model.py'),

@@ -12,7 +12,6 @@ __all__ = ['MIDDLE', 'RECIPE', 'TABLES', 'MEASURES', 'PooledMLP', 'ConcatMLP', '
 from .cli import sim_ablate
 
 # %% ../nbs/70_ablate.ipynb #8d185d5e
-#| eval: false
 if __name__ == '__main__' and __spec__: raise SystemExit(sim_ablate())  # python -m sim_nb.ablate
 
 # %% ../nbs/70_ablate.ipynb #949c6997

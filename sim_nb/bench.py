@@ -16,7 +16,6 @@ __all__ = ['PARTS', 'SIDES', 'in_turns', 'Row', 'no_row', 'rate_row', 'part', 'S
 from .cli import sim_bench
 
 # %% ../nbs/71_bench.ipynb #9c75608f
-#| eval: false
 if __name__ == '__main__' and __spec__: raise SystemExit(sim_bench())  # python -m sim_nb.bench
 
 # %% ../nbs/71_bench.ipynb #f12196dd
@@ -747,7 +746,8 @@ def check_writable(
     if p.is_dir(): raise ValueError(f"--json {path}: expected a file, came a folder")
     if not p.parent.is_dir(): raise ValueError(f"--json {path}: there is no folder {p.parent}. Make it first")
     try: tempfile.TemporaryFile(dir=p.parent).close()
-    except OSError as e: raise ValueError(f"--json {path}: cannot write in {p.parent} ({e.strerror}). Give a file in another folder") from None
+    except OSError as e: raise ValueError(
+        f"--json {path}: cannot write in {p.parent} ({e.strerror}). Give a file in another folder") from None
 
 @sim_bench.runs
 def main(a):  # the words of `sim_bench`
@@ -755,7 +755,8 @@ def main(a):  # the words of `sim_bench`
     if a.json: check_writable(a.json)
     res = bench(a.only, Setup(llm=a.llm, seconds=a.seconds))
     print(table([Row(**o) for o in res['rows']]))
-    print(f"\n{res['machine']['cpu']}, {res['machine']['threads']} threads, peak {max([o for o in res['peak_mb'].values() if o], default=0):.0f} MB, {res['seconds']:.0f} s")
+    peak = max([o for o in res['peak_mb'].values() if o], default=0)
+    print(f"\n{res['machine']['cpu']}, {res['machine']['threads']} threads, peak {peak:.0f} MB, {res['seconds']:.0f} s")
     if a.json: write_json(a.json, res)
     for k, why in res['failed'].items(): print(f"error: the part {k!r} failed: {why}", file=sys.stderr)
     if res['failed']: raise SystemExit(1)

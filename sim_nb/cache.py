@@ -10,7 +10,6 @@ __all__ = ['log', 'prefetch', 'frame_batches', 'encode_ahead', 'frames_identity'
 from .cli import sim_cache
 
 # %% ../nbs/21_cache.ipynb #6696665e
-#| eval: false
 if __name__ == '__main__' and __spec__: raise SystemExit(sim_cache())  # python -m sim_nb.cache
 
 # %% ../nbs/21_cache.ipynb #21266857

@@ -15,7 +15,6 @@ __all__ = ['CODES', 'THUMB', 'UNITS', 'NAMES', 'LINT', 'LINT_ALL', 'SAME', 'RULE
 from .cli import sim_check
 
 # %% ../nbs/17_check.ipynb #f2ab845b
-#| eval: false
 if __name__ == '__main__' and __spec__: raise SystemExit(sim_check())  # python -m sim_nb.check
 
 # %% ../nbs/17_check.ipynb #5a51059f

@@ -317,7 +317,8 @@ sim_ablate = Command('sim_ablate', 'ablate:main', 'Train the rows of a table wit
     word('--out', 'folder for runs and tables; what is there already is not trained again', default='outputs/ablation'),
     THREADS, word('--list', 'only name the rows', action='store_true'), settings='config:setting_names')
 
-sim_bench = Command('sim_bench', 'bench:main', 'Measure this machine: every figure beside a plain reference, in one run',
+sim_bench = Command('sim_bench', 'bench:main',
+    'Measure this machine: every figure beside a plain reference, in one run',
     word('--only', f"parts to run: {', '.join(PARTS)}", nargs='+', default=[], metavar='PART'),
     word('--json', 'write the figures here', metavar='FILE'),
     word('--llm', 'frozen LLM', default='random:gpt2'),

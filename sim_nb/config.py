@@ -123,6 +123,7 @@ class ModelConfig(Section):
     vision_features: str|None = Field(None, description='output of the encoder; empty: its default')
     frozen_dtype: Literal['auto', 'fp32', 'bf16'] = Field('fp32',
         description='number type of the frozen weights')
+    _paths = field_validator('llm_name_or_path', 'vision_encoder_name', mode='before')(_path_to_str)
 
     @model_validator(mode='after')
     def _fits(self):

@@ -9,7 +9,6 @@ __all__ = ['KEEPS', 'describe', 'swap_in', 'check_graph', 'make_int8', 'export',
 from .cli import sim_export
 
 # %% ../nbs/44_export.ipynb #1027cf0c
-#| eval: false
 if __name__ == '__main__' and __spec__: raise SystemExit(sim_export())  # python -m sim_nb.export
 
 # %% ../nbs/44_export.ipynb #dfdb7cc9

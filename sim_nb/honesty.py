@@ -11,7 +11,6 @@ __all__ = ['SPEEDS', 'drive_confusions', 'Interval', 'metric_intervals', 'recall
 from .cli import sim_metrics
 
 # %% ../nbs/54_honesty.ipynb #1da9c4db
-#| eval: false
 if __name__ == '__main__' and __spec__: raise SystemExit(sim_metrics())  # python -m sim_nb.honesty
 
 # %% ../nbs/54_honesty.ipynb #91c0649c
@@ -265,12 +264,12 @@ def report_text(
     rows = [dict(metric=k, value=o['value'], low=o['low'], high=o['high'], windows=o['support'], drives=o['drives'])
             for k, o in report['metrics'].items()]
     parts = [f'NOT HELD OUT: {o}' for o in report['seen']] + [report['guarantee']]*bool(report['guarantee'])
-    parts += [f"{report['windows']:,} windows of {report['drives']} drives, {report['dt']:.3g} s apart; intervals over drives", text_table(rows),
-             'How sure: calibration error (ECE) and order (AURC) of the risk answers', text_table(report['confidence'])]
+    parts += [f"{report['windows']:,} windows of {report['drives']} drives, {report['dt']:.3g} s apart; intervals over drives",
+             text_table(rows), 'How sure: calibration error (ECE) and order (AURC) of the risk answers', text_table(report['confidence'])]
     for name, a in report['alarms'].items():
         drives = a['recall']['drive']
-        parts += [f'Alarm: {name}', f"Caught: within {report['within']} windows of the start of a high event", text_table(a['caught']),
-                  'Seconds of warning before the start of an event', text_table([a['lead_time']]),
+        parts += [f'Alarm: {name}', f"Caught: within {report['within']} windows of the start of a high event",
+                  text_table(a['caught']), 'Seconds of warning before the start of an event', text_table([a['lead_time']]),
                   f'Recall of high by drive (the worst {worst} of {len(drives)})', text_table(drives[:worst]),
                   *(o for k in ('speed', 'reason') for o in (f'by {k}', text_table(a['recall'][k])))]
     return '\n\n'.join(parts)
@@ -278,6 +277,7 @@ def report_text(
 @sim_metrics.runs
 def main(a):  # the words of `sim_metrics`
     "`sim_metrics`: metrics with intervals over drives, recall in slices, seconds of warning"
-    report = metric_report(SimV0Inference(a.checkpoint, a.device, a.backend).open_as(a.set), a.data, a.dt, a.horizon, a.confidence, a.batch_size, a.within)
+    inf = SimV0Inference(a.checkpoint, a.device, a.backend).open_as(a.set)
+    report = metric_report(inf, a.data, a.dt, a.horizon, a.confidence, a.batch_size, a.within)
     print(report_text(report))
     if a.out: write_json(a.out, report)

@@ -9,7 +9,6 @@ __all__ = ['log', 'SimV0Inference', 'class_probabilities', 'check_backend', 'mai
 from .cli import sim_predict, sim_eval
 
 # %% ../nbs/42_inference.ipynb #b89b861e
-#| eval: false
 if __name__ == '__main__' and __spec__: raise SystemExit(sim_predict())  # python -m sim_nb.inference
 
 # %% ../nbs/42_inference.ipynb #f9639144
@@ -287,4 +286,5 @@ def main(a):  # the words of `sim_predict`
 @sim_eval.runs
 def eval_main(a):  # the words of `sim_eval`
     "`sim_eval`: metrics on labelled data as one JSON object"
-    print(json.dumps(SimV0Inference(a.checkpoint, a.device, a.backend).open_as(a.set).evaluate(a.data, a.batch_size), indent=2))
+    inf = SimV0Inference(a.checkpoint, a.device, a.backend).open_as(a.set)
+    print(json.dumps(inf.evaluate(a.data, a.batch_size), indent=2))

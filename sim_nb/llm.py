@@ -10,7 +10,6 @@ __all__ = ['RANDOM_LLMS', 'DOWNLOADS', 'DTYPES', 'parse_random', 'random_config'
 from .cli import sim_download
 
 # %% ../nbs/22_llm.ipynb #fcbfb72d
-#| eval: false
 if __name__ == '__main__' and __spec__: raise SystemExit(sim_download())  # python -m sim_nb.llm
 
 # %% ../nbs/22_llm.ipynb #e6bc9524

@@ -12,7 +12,6 @@ __all__ = ['MAY_CHANGE', 'SHAPING', 'log', 'COMPARED', 'fit_sizes', 'RunLog', 'e
 from .cli import sim_train
 
 # %% ../nbs/37_train.ipynb #c08afba1
-#| eval: false
 if __name__ == '__main__' and __spec__: raise SystemExit(sim_train())  # python -m sim_nb.train
 
 # %% ../nbs/37_train.ipynb #95ccb463

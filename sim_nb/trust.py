@@ -11,7 +11,6 @@ __all__ = ['log', 'TEMPERATURES', 'MIN_WINDOWS', 'MARGIN', 'allowed_misses', 'un
 from .cli import sim_calibrate
 
 # %% ../nbs/51_trust.ipynb #ec4cb454
-#| eval: false
 if __name__ == '__main__' and __spec__: raise SystemExit(sim_calibrate())  # python -m sim_nb.trust
 
 # %% ../nbs/51_trust.ipynb #faabeea2
@@ -314,8 +313,9 @@ def main(
     print(cal['guarantee'])
     good = cal['certificate']['certified'] and not cal['data']['seen']
     if good: print(f"holds for the arithmetic {' and '.join(map(repr, cal['arithmetic']))}")
-    if not cal['certificate']['certified'] and not a.fit_data and cal['data']['fit_drives']: print(
-        f"drives that fitted the temperatures: {cal['data']['fit_drives']}; with --fit-data OTHER_DRIVES they would count too")
+    n = cal['data']['fit_drives']
+    if n and not cal['certificate']['certified'] and not a.fit_data:
+        print(f"drives that fitted the temperatures: {n}; with --fit-data OTHER_DRIVES they would count too")
     out = write_calibrated(inf.path, cal, inf.path if a.in_place else a.out)
     print(f"written to {out}: use it as --checkpoint {out}")
     return 0 if good else 1

@@ -16,7 +16,6 @@ __all__ = ['LAYOUTS', 'TEXTURES', 'FLOORS', 'WALLS', 'BOXES', 'ROCK', 'SHIRTS', 
 from .cli import sim_world
 
 # %% ../nbs/15_world.ipynb #1f7491b3
-#| eval: false
 if __name__ == '__main__' and __spec__: raise SystemExit(sim_world())  # python -m sim_nb.world
 
 # %% ../nbs/15_world.ipynb #72f6bd8d
