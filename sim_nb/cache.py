@@ -6,24 +6,29 @@
 __all__ = ['log', 'prefetch', 'frame_batches', 'encode_ahead', 'frames_identity', 'cache_root', 'cache_path', 'FeatureCache',
            'cache_features', 'SampleFrames', 'frames_of', 'cached_dataset', 'open_split', 'main']
 
+# %% ../nbs/21_cache.ipynb #54aafd3b
+from .cli import sim_cache
+
+# %% ../nbs/21_cache.ipynb #6696665e
+if __name__ == '__main__' and __spec__: raise SystemExit(sim_cache())  # python -m sim_nb.cache
+
 # %% ../nbs/21_cache.ipynb #21266857
-import argparse, hashlib, itertools, json, logging, os, queue, sys, threading, time, zlib
+import hashlib, itertools, json, logging, os, queue, sys, threading, time, torch, zlib
+import numpy as np
 from collections import deque
 from contextlib import contextmanager
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-
-import numpy as np, torch
 from fastcore.basics import patch
 from filelock import FileLock
 from tqdm.auto import tqdm
-
 from .labels import FRAMES
-from .config import ConfigError, SimConfig, command
+from .config import ConfigError, SimConfig
 from .data import FrameDataset, WindowDataset, build_dataset, build_split
-from .vision import Encoder, load_encoder
-from .files import LEFT, atomic_open, cache_folder, cache_home, check_folder, content_digest, file_digest, named, reserve, sweep
-from .vision import DTYPES, PATHS, candidates, one_thread, parse_size, ready_path, resize_frames
+from .vision import Encoder, load_encoder, candidates, one_thread, parse_size, ready_path
+from .vision import resize_frames
+from .files import LEFT, atomic_open, cache_folder, cache_home, check_folder, content_digest, file_digest
+from .files import named, reserve, sweep
 
 # %% ../nbs/21_cache.ipynb #b856e9dd
 log = logging.getLogger(__name__)
@@ -418,38 +423,9 @@ def open_split(
     return cached_dataset(ds, encoder)
 
 # %% ../nbs/21_cache.ipynb #7a0bfd57
-def _option(s):
-    "('stride_s', 0.5) from 'stride_s=0.5'"
-    k, sep, v = s.partition('=')
-    if not sep: raise argparse.ArgumentTypeError(f"expected NAME=VALUE, came {s!r}")
-    try: return k, json.loads(v)
-    except json.JSONDecodeError: return k, v
-
-def _parser():
-    p = argparse.ArgumentParser('sim_cache',
-                                description='Encode every frame of a dataset once, for training on cached features')
-    p.add_argument('--data', required=True, help="path of the dataset")
-    p.add_argument('--encoder', default='efficientnet_lite0',
-                   help="name of the vision encoder, see sim_nb.vision.load_encoder")
-    p.add_argument('--features', help="global, mid, last_grid; default: the encoder's")
-    p.add_argument('--size', help="input HEIGHTxWIDTH of the encoder; default: the encoder's")
-    p.add_argument('--dataset-class', default='sim_nb.lerobot.Drives', help="import path of a FrameDataset")
-    p.add_argument('--set', type=_option, action='append', default=[], metavar='NAME=VALUE',
-                   help="an argument of the dataset class, e.g. camera=front")
-    p.add_argument('--cache-dir',
-                   help="folder of this cache; default: a folder of its own below SIM_NB_CACHE or ~/.cache/sim_nb")
-    p.add_argument('--dtype', default='auto', choices=['auto', *DTYPES, *PATHS])
-    p.add_argument('--device', help="cpu or cuda; default: a GPU when there is one")
-    p.add_argument('--batch-size', type=int, default=32)
-    p.add_argument('--force', action='store_true', help="make it again, also over a cache of something else")
-    return p
-
-@command
-def main(
-    args=None,  # list of words; None: those of the command line
-):
+@sim_cache.runs
+def main(a):  # the words of `sim_cache`
     "`sim_cache`: encode every frame of a dataset once"
-    a = _parser().parse_args(args)
     logging.basicConfig(level=logging.INFO, format='%(message)s')
     t, ds = time.perf_counter(), frames_of(build_dataset(a.dataset_class, a.data, **dict(a.set)))
     enc = load_encoder(a.encoder, a.features, a.size and parse_size(a.size))

@@ -4,11 +4,11 @@
 
 # %% auto #0
 __all__ = ['MOVED', 'ConfigError', 'Section', 'DataConfig', 'ModelConfig', 'TrainingConfig', 'OutputConfig', 'SimConfig',
-           'config_table', 'read_yaml', 'parse_override', 'override', 'override_data', 'list_configs', 'find_config',
-           'load_config', 'run_facts', 'save_config', 'import_class', 'moved', 'command']
+           'setting_names', 'config_table', 'read_yaml', 'parse_override', 'override', 'override_data', 'list_configs',
+           'find_config', 'load_config', 'run_facts', 'save_config', 'import_class', 'moved']
 
 # %% ../nbs/02_config.ipynb #0c3002c6
-import functools, importlib, importlib.metadata, importlib.resources
+import importlib, importlib.metadata, importlib.resources
 import os, platform, re, subprocess, sys
 from pathlib import Path
 from typing import Literal
@@ -123,6 +123,7 @@ class ModelConfig(Section):
     vision_features: str|None = Field(None, description='output of the encoder; empty: its default')
     frozen_dtype: Literal['auto', 'fp32', 'bf16'] = Field('fp32',
         description='number type of the frozen weights')
+    _paths = field_validator('llm_name_or_path', 'vision_encoder_name', mode='before')(_path_to_str)
 
     @model_validator(mode='after')
     def _fits(self):
@@ -172,6 +173,11 @@ class SimConfig(Section):
     training: TrainingConfig = Field(default_factory=TrainingConfig, description='how it is trained')
     output: OutputConfig = Field(default_factory=OutputConfig, description='where the run writes')
     run: dict = Field({}, description='facts of the run that wrote the file, see `run_facts`')
+
+# %% ../nbs/02_config.ipynb #401472eb
+def setting_names() -> list:  # 'data.batch_size', ..., in the order of the file
+    "The keys that `--set` takes"
+    return [f'{s}.{k}' for s, c in _sections().items() for k in c.model_fields]
 
 # %% ../nbs/02_config.ipynb #1c2e55e1
 def _yaml_value(v): return yaml.safe_dump(v).split('\n')[0]
@@ -362,7 +368,7 @@ MOVED = {  # old room -> the room of today: names
     'trust': {'heldout': 'high_events'},
     'report': {'tables': 'STYLE cell_text html_table text_table'},
     'vision': {'cache': 'FeatureCache SampleFrames cache_features cache_path cache_root cached_dataset encode_ahead '
-                        'frame_batches frames_identity frames_of prefetch', 'files': 'file_digest'}}
+                        'frame_batches frames_identity frames_of main prefetch', 'files': 'file_digest'}}
 
 # %% ../nbs/02_config.ipynb #185145f5
 def moved(
@@ -377,29 +383,3 @@ def moved(
 
 # %% ../nbs/02_config.ipynb #163dcfbf
 __getattr__ = moved('config')
-
-# %% ../nbs/02_config.ipynb #004f2f20
-def command(
-    main,  # function of one argument `args`: a list of strings, or None for the command line
-):
-    "Make a console script of `main`: a mistake of the user is one line and exit code 2; `--version` says the version"
-    @functools.wraps(main)
-    def _main(args=None):
-        if '--version' in (sys.argv[1:] if args is None else args):
-            from sim_nb import __version__
-            return print(f'sim_nb {__version__}')
-        try:
-            res = main(args)
-            sys.stdout.flush()
-            return res
-        except BrokenPipeError:  # the reader has gone; nothing more can be written, also not at exit
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.__stdout__.fileno())
-            raise SystemExit(141) from None  # 128 + SIGPIPE
-        except (ValueError, OSError, KeyError, FloatingPointError) as e:
-            msg = e.args[0] if isinstance(e, KeyError) and e.args else e
-            bug = isinstance(e, KeyError) and ' ' not in str(msg)  # a bare key, not a sentence
-            if bug or os.environ.get('SIM_TRACEBACK'): raise
-            print(f"error: {msg}", file=sys.stderr)
-            raise SystemExit(2) from None
-        except KeyboardInterrupt: raise SystemExit(130) from None
-    return _main

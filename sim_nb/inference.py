@@ -5,15 +5,21 @@
 # %% auto #0
 __all__ = ['log', 'SimV0Inference', 'class_probabilities', 'check_backend', 'main', 'eval_main']
 
+# %% ../nbs/42_inference.ipynb #fe52053b
+from .cli import sim_predict, sim_eval
+
+# %% ../nbs/42_inference.ipynb #b89b861e
+if __name__ == '__main__' and __spec__: raise SystemExit(sim_predict())  # python -m sim_nb.inference
+
 # %% ../nbs/42_inference.ipynb #f9639144
-import argparse, json, logging, sys
+import json, logging, sys
 from pathlib import Path
 
 # %% ../nbs/42_inference.ipynb #20a8bf66
 import torch
 from fastcore.basics import patch
 from .labels import CHANNELS, FRAMES, HEADS, HIGH, SAMPLE_ID, TELEMETRY, VIS_FEATS
-from .config import ConfigError, command
+from .config import ConfigError
 from .data import SimDataset, build_dataset, check_array, collate_fn, make_dl, spacing_doubt
 from .model import SimV0Model, decode
 from .graph import BACKENDS, make_backend
@@ -266,27 +272,10 @@ def check_backend(
     err, share = torch.cat(err), {k: torch.cat(v).float().mean().item() for k, v in same.items()}
     return dict(backend=inf.backend, windows=len(ds), max_error=err.max().item(), mean_error=err.mean().item(), **share, agreement=min(share.values()))
 
-# %% ../nbs/42_inference.ipynb #7fd776a4
-def _parser(prog, description):
-    p = argparse.ArgumentParser(prog, description=description)
-    p.add_argument('--checkpoint', required=True, help='a checkpoint file, or a run folder and then its best one')
-    p.add_argument('--data', required=True, help="a split's path, opened by the class that opened the training data")
-    p.add_argument('--device', default='cpu', help='cpu, cuda, cuda:1, mps')
-    p.add_argument('--backend', default='torch', choices=list(BACKENDS), help='how to compute (default torch, the reference)')
-    p.add_argument('--batch-size', type=int, help='windows per batch; default: as in training')
-    p.add_argument('--set', nargs='+', action='extend', default=[], metavar='KEY=VALUE',
-                   help='open the data otherwise than in training, e.g. data.dataset_kwargs.camera=rear')
-    return p
-
 # %% ../nbs/42_inference.ipynb #6620373e
-@command
-def main(
-    args=None,  # list of words; None: those of the command line
-):
+@sim_predict.runs
+def main(a):  # the words of `sim_predict`
     "`sim_predict`: predictions for a dataset, one JSON object per line"
-    p = _parser('sim_predict', 'Predict risk, reason and action, with the probability of each class, for each window of a dataset.')
-    p.add_argument('--out', help='file to write; default: the screen')
-    a = p.parse_args(args)
     inf = SimV0Inference(a.checkpoint, a.device, a.backend).open_as(a.set)
     lines = (json.dumps(o) + '\n' for o in inf.predict_data(a.data, a.batch_size, probabilities=True))
     if not a.out: return sys.stdout.writelines(lines)
@@ -294,14 +283,8 @@ def main(
     with atomic_open(a.out) as f: f.writelines(lines)
 
 # %% ../nbs/42_inference.ipynb #f9c690ca
-@command
-def eval_main(
-    args=None,  # list of words; None: those of the command line
-):
+@sim_eval.runs
+def eval_main(a):  # the words of `sim_eval`
     "`sim_eval`: metrics on labelled data as one JSON object"
-    a = _parser('sim_eval', 'Metrics of a checkpoint on labelled data.').parse_args(args)
-    print(json.dumps(SimV0Inference(a.checkpoint, a.device, a.backend).open_as(a.set).evaluate(a.data, a.batch_size), indent=2))
-
-# %% ../nbs/42_inference.ipynb #c4a4845c
-#| eval: false
-if __name__ == '__main__': main()
+    inf = SimV0Inference(a.checkpoint, a.device, a.backend).open_as(a.set)
+    print(json.dumps(inf.evaluate(a.data, a.batch_size), indent=2))

