@@ -8,14 +8,14 @@ __all__ = ['log', 'KERNELS', 'GRAD8', 'FAMILIES', 'NoFastPath', 'kernels', 'kern
            'PackedLinear', 'packed']
 
 # %% ../nbs/23_fast.ipynb #1f76cf51
-import atexit, copy, ctypes, functools, hashlib, logging, os, platform, shlex, shutil, subprocess, tempfile, threading
+import atexit, copy, ctypes, functools, hashlib, logging, os, platform, shlex, shutil, signal, subprocess, sys, tempfile, threading
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 import torch
 from fastcore.basics import patch
 from torch import nn
 from transformers.pytorch_utils import Conv1D
-from .files import cache_home
+from .files import cache_home, sha256
 from .llm import FrozenLLM, load_llm
 
 # %% ../nbs/23_fast.ipynb #9e353476
@@ -784,6 +784,91 @@ void linear(long threads, long M, long N, long K, const float *x, const void *W,
 }
 '''
 
+# %% ../nbs/23_fast.ipynb #fcb7c9fa
+_TRIAL = r'''
+#include <stdlib.h>
+enum { BIG = 32768, D = 64, FF = 64, HEADS = 2, WIDTH = 32, TOKENS = 6, DEPTH = 2, MANY = 11 };
+static char weights_[PARTS][BIG];
+
+static void dice(void *p, long bytes, uint32_t seed) {  // bf16 from 2^-7 to 2^-5 with both signs; as fp32 they are as large
+    for (long i = 0; i < bytes / 2; i++) seed = seed * 1664525u + 1013904223u, ((bf16 *)p)[i] = 0x3c00 | (seed >> 16 & 0x80ff);
+}
+static void bytes_of(int part, long N, long K) {  // panels with sums of zero
+    for (long n = 0; n < N / 32; n++) memset(weights_[part] + n * panel8(K) + 128, 0, 128);
+}
+static void layer_(const Conf *c) {
+    const long Hd = c->H * c->hd, E = Hd + 2 * c->G * c->hd, F = c->ff * (c->llama ? 2 : 1);
+    for (int i = 0; i < PARTS; i++) dice(weights_[i], BIG, i);
+    if (c->int8) bytes_of(QKV, E, c->d), bytes_of(PROJ, c->d, Hd), bytes_of(FC, F, c->d), bytes_of(OUT, c->d, c->ff);
+    if (c->grad8) bytes_of(QKV_T, c->d, E), bytes_of(PROJ_T, Hd, c->d), bytes_of(FC_T, c->d, F), bytes_of(OUT_T, c->ff, c->d);
+}
+'''
+
+# %% ../nbs/23_fast.ipynb #11b938a1
+_TRIAL_STACK = r'''
+static float *stack_(Conf c, long threads) {  // readout [B, d], then the gradient of its prefix [B, T, d]
+    const long prefix = c.B * c.T * c.d;
+    float x[prefix], *y = calloc(c.B * c.d + prefix, 4);
+    void *W[DEPTH * PARTS];
+    for (int i = 0; i < DEPTH * PARTS; i++) W[i] = weights_[i % PARTS];
+    c.threads = threads;
+    char *buf = calloc(1, kept_bytes(&c) * c.L), *wbuf = calloc(1, work_bytes(&c));
+    dice(x, prefix * 4, 7);
+    forward(&c, W, x, y, buf, wbuf);
+    if (!c.int8) backward(&c, W, y, y + c.B * c.d, buf, wbuf);
+    free(buf), free(wbuf);
+    return y;
+}
+static int agree(Conf c) {
+    const long n = c.B * c.d * (1 + c.T);
+    float *want = stack_(c, 1);
+    int same = 1;
+    for (long i = 0; i < n; i++) same &= want[i] - want[i] == 0.f;  // finite
+    for (long threads = 2; threads < 6; threads++) {
+        float *got = stack_(c, threads);
+        same &= !memcmp(got, want, n * 4);
+        free(got);
+    }
+    free(want);
+    return same;
+}
+'''
+
+# %% ../nbs/23_fast.ipynb #906ab516
+_TRIAL_ALL = r'''
+static int exact(long M) {  // a linear layer of `M` rows, D -> D
+    float x[M * D], out[M * D], bias[D];
+    bf16 work[(M + 32) * D * 3 + M * 2];
+    dice(x, sizeof x, 1), dice(bias, sizeof bias, 2), dice(weights_[0], BIG, 3);
+    linear(2, M, D, D, x, weights_[0], bias, out, work);
+    for (long m = 0; m < M; m++) for (long n = 0; n < D; n++) {
+        float sum = bias[n], size = fabsf(sum);
+        for (long k = 0; k < D; k++) {
+            const float v = up(down(x[m * D + k])) * up(((bf16 *)weights_[0])[n / 32 * D * 32 + k / 32 * 1024 + n / 16 % 2 * 512 + k / 2 % 16 * 32 + n % 16 * 2 + k % 2]);
+            sum += v, size += fabsf(v);
+        }
+        if (!(fabsf(sum - out[m * D + n]) <= 1e-5f * size)) return 0;
+    }
+    return 1;
+}
+int trial(void) {  // 0: all is well
+    static float turn[TOKENS * WIDTH];
+    dice(turn, sizeof turn, 5);
+#ifdef AMX
+    if (allow()) return 11;
+#endif
+    if (!exact(1) || !exact(6) || !exact(70)) return 12;
+    for (int i = 0; i < 18; i++) {
+        const long llama = i % 2, kind = i / 2 % 3, B = i / 6 == 0 ? 1 : i / 6 == 1 ? 3 : MANY;
+        const Conf c = {.B = B, .T = TOKENS, .L = DEPTH, .d = D, .H = HEADS, .G = llama ? 1 : HEADS, .hd = WIDTH, .ff = FF, .llama = llama, .grad = kind != 1,
+                        .int8 = kind == 1, .grad8 = kind == 2, .eps = 1e-5f, .cos = llama ? turn : 0, .sin = llama ? turn : 0};
+        layer_(&c);
+        if (!agree(c)) return 13;
+    }
+    return 0;
+}
+'''
+
 # %% ../nbs/23_fast.ipynb #03fac359
 _FLAGS = '-O3 -march=native -pthread -fno-math-errno -fno-trapping-math -w -shared -fPIC'.split()
 if platform.machine() in ('x86_64', 'AMD64'): _FLAGS.append('-mprefer-vector-width=512')
@@ -826,6 +911,48 @@ def kernels() -> list:  # keys of `KERNELS`, fastest first
     return [k for k, (_, has) in KERNELS.items() if has()]
 
 # %% ../nbs/23_fast.ipynb #a1c0de09
+_TRY = 'import ctypes, sys; sys.exit(ctypes.CDLL(sys.argv[1]).trial())'
+_FOUND = {11: "the operating system does not allow AMX", 12: "a product is not what plain loops give",
+          13: "the numbers are not finite, or change with the threads"}
+
+class _NotHere(NoFastPath):
+    "A kernel that failed its trial; it would fail again"
+
+def _trial(
+    file: Path,          # a library that nobody has run
+    timeout: float=120., # seconds
+):
+    "Run a new library in a process of its own"
+    try: r = subprocess.run([sys.executable, '-I', '-S', '-c', _TRY, str(file)], capture_output=True, text=True, timeout=timeout)
+    except (OSError, subprocess.TimeoutExpired) as e: raise NoFastPath(f"its trial did not finish: {e}") from None
+    if not r.returncode: return
+    if 'OSError' in r.stderr: raise OSError(r.stderr.strip().splitlines()[-1])  # it could not be loaded
+    if r.returncode == -signal.SIGKILL: raise NoFastPath("its trial was killed")
+    why = signal.Signals(-r.returncode).name if r.returncode < 0 else _FOUND.get(r.returncode, r.stderr.strip()[-300:])
+    raise _NotHere(f"its trial, in a process of its own, ended with: {why}")
+
+# %% ../nbs/23_fast.ipynb #eae262c2
+def _kept(folder, name):
+    "The library that was tried, unchanged; None without one"
+    for o in folder.glob(f'{name}.*.so'):
+        if o.name == f'{name}.{sha256(o)[:16]}.so': return o
+        log.warning(f"{o} is not what was written there: it is made again")
+        o.unlink(missing_ok=True)
+
+def _built(folder, name, source, define):
+    "Compile a library and try it"
+    failed = folder/f'{name}.failed'
+    if failed.exists(): raise NoFastPath(f"{failed.read_text()} (remove {failed} to try it again)")
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder) as tmp:
+        _compile(source, so := Path(tmp)/'new.so', define)
+        try: _trial(so)
+        except _NotHere as e:
+            failed.write_text(str(e))
+            raise
+        return so.rename(folder/f'{name}.{sha256(so)[:16]}.so')
+
+# %% ../nbs/23_fast.ipynb #a4c105d7
 def _flags_of_cpu():
     "Text that differs between processors for which a library must be built again"
     try: return next(o for o in Path('/proc/cpuinfo').read_text().splitlines() if o.startswith('flags'))
@@ -839,18 +966,17 @@ def _own_folder():
 
 @functools.lru_cache
 def _load(how):
-    code = _NUMBERS + _TEAM + _HELPERS + _PRODUCT + KERNELS[how][0] + _NORM + _ATTENTION + _STACK
-    key = hashlib.sha256((code + ' '.join(_FLAGS) + _flags_of_cpu()).encode()).hexdigest()[:16]
+    code = ''.join([_NUMBERS, _TEAM, _HELPERS, _PRODUCT, KERNELS[how][0], _NORM, _ATTENTION, _STACK, _TRIAL, _TRIAL_STACK, _TRIAL_ALL])
+    name = f"{how}-{hashlib.sha256((code + ' '.join(_FLAGS) + _flags_of_cpu()).encode()).hexdigest()[:16]}"
     for home in (lambda: cache_home()/'kernels', _own_folder):
         try:
-            file = home()/f'{how}-{key}.so'
-            if not file.exists(): _compile(code, file, how.upper())
-            lib = ctypes.CDLL(str(file))
+            folder = home()
+            lib = ctypes.CDLL(str(_kept(folder, name) or _built(folder, name, code, how.upper())))
             break
         except OSError as e: log.warning(f"the compiled kernel cannot be kept or loaded: {e}")
     else: raise NoFastPath("no folder can hold the compiled kernel: set SIM_NB_CACHE to one that can be written")
     lib.work_bytes.restype = lib.kept_bytes.restype = ctypes.c_long
-    if how == 'amx' and lib.allow(): raise NoFastPath("the operating system does not allow AMX")
+    if how == 'amx' and lib.allow(): raise NoFastPath(_FOUND[11])
     lib.how = how
     return lib
 
