@@ -18,7 +18,7 @@ from tqdm.auto import tqdm
 
 from .labels import FRAMES
 from .config import ConfigError, SimConfig, command
-from .data import FrameDataset, WindowDataset, build_dataset, build_split
+from .data import FrameDataset, WindowDataset, build_dataset, build_split, limit_threads
 from .vision import Encoder, load_encoder
 from .files import cache_home, file_digest
 from .vision import DTYPES, PATHS, candidates, one_thread, parse_size, ready_path, resize_frames
@@ -31,13 +31,14 @@ def prefetch(
     it,          # an iterable
     size: int=2, # how many items may wait
 ):               # the same items
-    "Run an iterable in a thread, a few items ahead"
+    "Run an iterable in a thread of its own, which takes one core, a few items ahead"
     q, stop, end = queue.Queue(size), threading.Event(), object()
     def put(o):
         while not stop.is_set():
             try: return q.put(o, timeout=.1)
             except queue.Full: pass
     def work():
+        limit_threads(1)
         try:
             for o in it:
                 put((o, None))

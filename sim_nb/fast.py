@@ -15,6 +15,7 @@ import torch
 from fastcore.basics import patch
 from torch import nn
 from transformers.pytorch_utils import Conv1D
+from .data import own_threads
 from .files import cache_home, sha256
 from .llm import FrozenLLM, load_llm
 
@@ -1126,13 +1127,11 @@ def kernel_threads() -> int:
 @contextmanager
 def short_call():
     "Inside, torch's operations take one thread, and the kernel as many as torch had"
-    was, n = getattr(_calls, 'threads', None), torch.get_num_threads()
-    _calls.threads = was or n
-    torch.set_num_threads(1)
-    try: yield
-    finally:
-        torch.set_num_threads(n)
-        _calls.threads = was
+    was = getattr(_calls, 'threads', None)
+    with own_threads(1) as n:
+        _calls.threads = was or n
+        try: yield
+        finally: _calls.threads = was
 
 # %% ../nbs/23_fast.ipynb #31421c94
 def _tables(stack, T):

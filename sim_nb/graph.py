@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch import nn
 from .labels import FRAMES, HEADS, TELEMETRY, VIS_FEATS
+from .data import limit_threads
 from .files import cache_home
 from .fast import FastLLM, packed
 from .model import SimV0Model
@@ -168,7 +169,7 @@ class OnnxPath:
     ):
         graph = OnnxGraph(cached_graph('encoder', _key(enc.describe()), lambda p: export_encoder(enc, p)), 1)
         self.run, self.size, self.chunk = graph.session(2).run, enc.size, chunk
-        self.pool = ThreadPoolExecutor(torch.get_num_threads(), initializer=torch.set_num_threads, initargs=(1,))
+        self.pool = ThreadPoolExecutor(torch.get_num_threads(), initializer=limit_threads, initargs=(1,))
 
     def encode(self, frames):
         "RGB frames uint8 [n, H, W, 3] to features, in the calling thread"

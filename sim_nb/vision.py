@@ -11,7 +11,6 @@ __all__ = ['log', 'FEATURES', 'ENCODERS', 'DTYPES', 'PATHS', 'resize_frames', 'p
 # %% ../nbs/20_vision.ipynb #62732ffa
 import copy, hashlib, inspect, logging, time, weakref
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
@@ -22,6 +21,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from fastcore.basics import patch
 
 from .config import import_class
+from .data import limit_threads, own_threads
 from .labels import did_you_mean
 from .config import moved
 
@@ -415,13 +415,9 @@ def fuse_convs(
     return len(pairs)
 
 # %% ../nbs/20_vision.ipynb #e51884f3
-@contextmanager
-def one_thread():
-    "Inside, torch uses one thread per operation; gives the number of threads it had"
-    n = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try: yield n
-    finally: torch.set_num_threads(n)
+def one_thread():  # context manager; gives the number of threads before
+    "Inside, torch uses one thread per operation, in the thread that asks"
+    return own_threads(1)
 
 # %% ../nbs/20_vision.ipynb #8293eec5
 DTYPES = {'fp32': torch.float32, 'fp16': torch.float16, 'bf16': torch.bfloat16}
@@ -444,7 +440,7 @@ class FastPath:
         with one_thread() as self.n: fuse_convs(self.enc.body, lambda: self.enc.features_of(x))
         self.enc.body.to(self.dtype).to(memory_format=torch.channels_last)
         self.mean, self.scale = 255*self.enc._mean, 1/(255*self.enc._std)
-        self.pool = ThreadPoolExecutor(self.n, initializer=torch.set_num_threads, initargs=(1,))
+        self.pool = ThreadPoolExecutor(self.n, initializer=limit_threads, initargs=(1,))
 
     @torch.no_grad()
     def encode(self, x):
