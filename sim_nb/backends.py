@@ -33,7 +33,7 @@ SETTINGS = {  # setting -> what it is about
     'encoder': 'the features of one frame: `SimStream`'}
 
 WAYS = {o.name: o for o in (
-    Way('auto', 'times what is there and takes the fastest that passes its check', 'as what it takes', 'frozen_dtype dtype backend encoder'),
+    Way('auto', 'the fastest that is there and passes its check', 'as what it takes', 'frozen_dtype dtype backend encoder'),
     Way('torch', 'PyTorch, one operation after the other', 'the reference', 'dtype backend encoder'),
     Way('fp32', 'PyTorch in fp32; in an encoder convolution, norm and activation are one operation', 'rounding of fp32', 'frozen_dtype dtype encoder'),
     Way('fp16', 'an encoder in fp16', 'rounding of fp16', 'dtype encoder'),

@@ -17,7 +17,7 @@ from fastcore.basics import patch
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from .backends import OnnxGraph, Tried, fastest, need, shortest, try_ways, way, words
+from .backends import OnnxGraph, Tried, fastest, need, shortest, try_ways, way
 from .data import limit_threads, own_threads
 from .files import cache_home
 from .labels import FRAMES, VIS_FEATS

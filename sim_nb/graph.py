@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import nn
-from .backends import OnnxGraph, fastest, need, try_ways, way, words
+from .backends import OnnxGraph, fastest, need, try_ways, way
 from .encode import OnnxPath, _key, cached_graph, export_encoder, to_onnx
 from .labels import CHANNELS, HEADS, TELEMETRY, VIS_FEATS
 from .fast import FastLLM, packed
@@ -166,6 +166,7 @@ def choose_backend(
     model: SimV0Model,   # in fp32 and eval mode, on the CPU for all but 'torch'
     name: str,           # a word of `backend`; 'auto' tries what is installed
     tol: float = .02,    # largest difference of a probability, for 'auto'
+    among = None,        # what 'auto' may take, see `certified_backends`; None: everything
 ) -> tuple:              # name, and function: inputs dict -> outputs dict
     "A way to compute the logits: one by name, or the fastest here"
     device = next(model.parameters()).device
@@ -174,6 +175,7 @@ def choose_backend(
     part, gen = features_model(model), torch.Generator().manual_seed(0)
     inputs = {VIS_FEATS: torch.randn(16, part.F, part.dv, generator=gen), TELEMETRY: torch.randn(16, len(CHANNELS), generator=gen)}
     one = {k: v[:1] for k, v in inputs.items()}
-    tried = try_ways('backend', BACKENDS, lambda o: BACKENDS[o](part), lambda run: _probability_error(run, part, inputs), lambda run: run(one), 5)
-    best = fastest('backend', tried, tol).name  # 'torch' agrees with itself
-    return best, BACKENDS[best](model)
+    tried = try_ways('backend', [o for o in BACKENDS if among is None or o in among], lambda o: BACKENDS[o](part), lambda run: _probability_error(run, part, inputs), lambda run: run(one), 5)
+    best = fastest('backend', tried, tol)
+    name = best.name if best else 'torch'
+    return name, BACKENDS[name](model)
