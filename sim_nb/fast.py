@@ -56,8 +56,8 @@ static inline void put(bf16 *o, const float *v, long n) {  // n is a multiple of
 }
 '''
 
-# %% ../nbs/23_fast.ipynb #7ea30001
-_TEAM = r'''
+# %% ../nbs/23_fast.ipynb #17cc37ba
+_CALL = r'''
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -80,6 +80,10 @@ static inline void look(long i, long spin) {
 static inline void until_done(const Me *me, long pieces) {
     for (long i = 0; atomic_load_explicit(&me->call->done, memory_order_acquire) < pieces; i++) look(i, SPIN);
 }
+'''
+
+# %% ../nbs/23_fast.ipynb #7ea30001
+_TEAM = _CALL + r'''
 static inline Piece take(const Me *me) {
     const long end = me->first + me->pieces;
     for (long k = atomic_load_explicit(&me->call->taken, memory_order_relaxed); k < end; )
@@ -102,8 +106,8 @@ static inline Piece next(const Me *me) {
 #define SHARE(i, n) for (Piece piece_ = begin(me, n); piece_.to; piece_ = next(me)) for (long i = piece_.from; i < piece_.to; i++)
 '''
 
-# %% ../nbs/23_fast.ipynb #7ea30003
-_HELPERS = r'''
+# %% ../nbs/23_fast.ipynb #29136823
+_HELP = r'''
 typedef void Body(const void *, Me *);
 static struct { pthread_mutex_t busy, lock; pthread_cond_t wake; atomic_long calls; atomic_int open, inside, asleep;
                 long size, threads; Body *body; const void *args; Call call; }
@@ -130,6 +134,10 @@ static void *help(void *number) {
     }
     return 0;
 }
+'''
+
+# %% ../nbs/23_fast.ipynb #def45c95
+_HIRE = r'''
 static void forked(void) {  // the helpers stayed in the parent
     pthread_mutex_init(&team.busy, 0), pthread_mutex_init(&team.lock, 0), pthread_cond_init(&team.wake, 0);
     team.size = 0;
@@ -144,6 +152,10 @@ static void hire(long n) {
     while (team.size < n && !pthread_create(&t, 0, help, (void *)team.size)) pthread_detach(t), team.size++;
     pthread_sigmask(SIG_SETMASK, &was, 0);
 }
+'''
+
+# %% ../nbs/23_fast.ipynb #7ea30003
+_HELPERS = _HELP + _HIRE + r'''
 static void together(Body *body, const void *args, long threads, long rows) {
 #ifdef _OPENMP
     if (threads > 1 && rows > FEW) {
@@ -173,13 +185,17 @@ static void together(Body *body, const void *args, long threads, long rows) {
 }
 '''
 
-# %% ../nbs/23_fast.ipynb #77c14a53
-_PRODUCT = r'''
+# %% ../nbs/23_fast.ipynb #24bf7653
+_PROD = r'''
 // out[M, N] = A[M, K] @ B + bias; what happens to the product is `mode`
 enum { STORE, FLOAT, ADD, GELU, SWIGLU, TIMES, SWIGLU_BACK };
 typedef struct { const bf16 *A; long lda; const bf16 *B; long ldb; const float *bias; long M, N, K;
                  void *out; long ldo; bf16 *aux; long lda2; } Prod;
 
+'''
+
+# %% ../nbs/23_fast.ipynb #77c14a53
+_PRODUCT = _PROD + r'''
 static inline void finish(int mode, const Prod *p, const float (*c)[32], long m, long n, long rows) {
     const float *bias = p->bias ? p->bias + n : 0;
     for (long i = 0; i < rows; i++) {
@@ -196,8 +212,7 @@ static inline void finish(int mode, const Prod *p, const float (*c)[32], long m,
                 v[j] = x * s;
                 w[j] = s + x * s * (1.f - s) * 1.5957691216f * (1.f + .134145f * x * x);
             }
-            put(o, v, 32);
-            put(a, w, 32);
+            put(o, v, 32), put(a, w, 32);
         }
         if (mode == SWIGLU) {  // 16 gates, then the 16 values they multiply
             for (int j = 0; j < 16; j++) {
@@ -206,8 +221,7 @@ static inline void finish(int mode, const Prod *p, const float (*c)[32], long m,
                 w[j] = x * (s + g * s * (1.f - s));
                 w[j + 16] = g * s;
             }
-            put((bf16 *)p->out + (m + i) * p->ldo + n / 2, v, 16);
-            put(a, w, 32);
+            put((bf16 *)p->out + (m + i) * p->ldo + n / 2, v, 16), put(a, w, 32);
         }
         if (mode == TIMES) {
             for (int j = 0; j < 32; j++) w[j] = v[j] * up(a[j]);
@@ -222,8 +236,8 @@ static inline void finish(int mode, const Prod *p, const float (*c)[32], long m,
 }
 '''
 
-# %% ../nbs/23_fast.ipynb #a1c0de02
-_AMX = r'''
+# %% ../nbs/23_fast.ipynb #0f33a65f
+_TILES = r'''
 #include <sys/syscall.h>
 #include <unistd.h>
 int allow(void) { return syscall(SYS_arch_prctl, 0x1023, 18); }
@@ -234,6 +248,10 @@ static void tiles(void) {
     __asm__ volatile("ldtilecfg %0" : : "m"(shape));
 }
 
+'''
+
+# %% ../nbs/23_fast.ipynb #a1c0de02
+_AMX = _TILES + r'''
 static inline __attribute__((always_inline)) void product(const int mode, Prod p, void *copy, Me *me) {
     enum { DEEP = 8, HIGH = 8 };  // blocks of a panel that stay in the first cache, blocks of rows that use them
     const long kb = p.K / 32, lines = 32 / ((p.M + 31) / 32) + 1;  // of the next panel, fetched per step
@@ -271,8 +289,8 @@ static inline __attribute__((always_inline)) void product(const int mode, Prod p
 }
 '''
 
-# %% ../nbs/23_fast.ipynb #a1c0de04
-_AVX512 = r'''
+# %% ../nbs/23_fast.ipynb #b97793b8
+_BLOCK512 = r'''
 enum { ROWS = 12, AHEAD = 4096 };  // rows of a block, how many weights ahead to fetch
 static inline __attribute__((always_inline)) void block(const int r, const bf16 *A, long lda, const bf16 *B, long kb, const bf16 *next, long lines, float (*c)[32]) {
     __m512 s[ROWS][2];
@@ -300,6 +318,10 @@ static inline __attribute__((always_inline)) void block(const int r, const bf16 
     block(n, A, lda, B, kb, next, lines, c); }
 OF(1) OF(2) OF(4) OF(6) OF(8) OF(12)
 
+'''
+
+# %% ../nbs/23_fast.ipynb #a1c0de04
+_AVX512 = _BLOCK512 + r'''
 static inline __attribute__((always_inline)) void product(const int mode, Prod p, void *copy, Me *me) {
     const long lines = p.M > ROWS ? 32 / ((p.M + ROWS - 1) / ROWS) + 1 : 0;  // of the next panel, fetched per step
     SHARE(panel, p.N / 32) for (long m = 0; m < p.M; m += ROWS) {
@@ -313,8 +335,8 @@ static inline __attribute__((always_inline)) void product(const int mode, Prod p
 }
 '''
 
-# %% ../nbs/23_fast.ipynb #a1c0de08
-_VNNI = r'''
+# %% ../nbs/23_fast.ipynb #00375267
+_QUANTISE = r'''
 enum { R8 = 6, HEAD = 256, AHEAD8 = 8192 };  // rows of a block, bytes before the weights of a panel, bytes ahead to fetch
 static long panel8(long K) { return HEAD + K * 32; }
 
@@ -331,6 +353,10 @@ static void quantise(const Prod *p, uint8_t *q, float *scale, Me *me) {  // each
         for (long k = 0; k < p->K; k++) { const int32_t u = (int32_t)rintf(up(a[k]) * per) + 32768; hi[k] = u >> 8; lo[k] = u; }
     }
 }
+'''
+
+# %% ../nbs/23_fast.ipynb #9e80c1f9
+_BYTES = r'''
 static inline __attribute__((always_inline)) void bytes(const int r, const uint8_t *A, long K, const char *B, int32_t (*hi)[32], int32_t (*lo)[32]) {
     __m512i s[R8][4];
     #pragma GCC unroll 6
@@ -356,6 +382,10 @@ static inline __attribute__((always_inline)) void bytes(const int r, const uint8
     bytes(n, A, K, B, hi, lo); }
 OF8(1) OF8(2) OF8(4) OF8(6)
 
+'''
+
+# %% ../nbs/23_fast.ipynb #a1c0de08
+_VNNI = _QUANTISE + _BYTES + r'''
 static inline __attribute__((always_inline)) void product8(const int mode, Prod p, void *copy, Me *me) {
     uint8_t *A = copy;
     float *scale = (float *)(A + p.M * 2 * p.K);
@@ -374,8 +404,8 @@ static inline __attribute__((always_inline)) void product8(const int mode, Prod 
 }
 '''
 
-# %% ../nbs/23_fast.ipynb #a1c0de21
-_GRAD8 = r'''
+# %% ../nbs/23_fast.ipynb #e1583433
+_ONE_BYTE = r'''
 enum { R88 = 12, AHEAD88 = 4096 };  // rows of a block, bytes of weights ahead to fetch
 
 static void one_byte(const Prod *p, uint8_t *q, float *step, int32_t *zero, Me *me) {  // each row of A -> bytes
@@ -392,6 +422,10 @@ static void one_byte(const Prod *p, uint8_t *q, float *step, int32_t *zero, Me *
         for (long k = 0; k < p->K; k++) o[k] = (uint8_t)(int32_t)(rintf(up(a[k]) * per) + z);
     }
 }
+'''
+
+# %% ../nbs/23_fast.ipynb #2f388c56
+_BYTES88 = r'''
 static inline __attribute__((always_inline)) void bytes88(const int r, const uint8_t *A, long K, const char *B, const char *next, long lines, int32_t (*c)[32]) {
     __m512i s[R88][2];
     #pragma GCC unroll 12
@@ -418,6 +452,10 @@ static inline __attribute__((always_inline)) void bytes88(const int r, const uin
     bytes88(n, A, K, B, next, lines, c); }
 OF88(1) OF88(2) OF88(4) OF88(6) OF88(8) OF88(12)
 
+'''
+
+# %% ../nbs/23_fast.ipynb #a1c0de21
+_GRAD8 = _ONE_BYTE + _BYTES88 + r'''
 static inline __attribute__((always_inline)) void product88(const int mode, Prod p, void *copy, Me *me) {
     uint8_t *A = copy;
     float *step = (float *)(A + p.M * p.K);
@@ -439,8 +477,8 @@ static inline __attribute__((always_inline)) void product88(const int mode, Prod
 }
 '''
 
-# %% ../nbs/23_fast.ipynb #a1c0de06
-_PORTABLE = r'''
+# %% ../nbs/23_fast.ipynb #079a2228
+_VECTORS = r'''
 #ifdef __AVX512F__
 enum { ROWS = 12, LANES = 16 };
 #else
@@ -474,6 +512,10 @@ OF(12)
 #define block12 block6
 #endif
 
+'''
+
+# %% ../nbs/23_fast.ipynb #a318d9e8
+_PORTABLE16 = r'''
 static inline __attribute__((always_inline)) void product(const int mode, Prod p, void *copy, Me *me) {
     float *A = copy;
     SHARE(m, p.M) for (long k = 0; k < p.K; k++) A[m * p.K + k] = up(p.A[m * p.lda + k]);
@@ -487,6 +529,10 @@ static inline __attribute__((always_inline)) void product(const int mode, Prod p
 
 enum { HEAD = 256 };  // bytes before the weights of a panel: scales and sums of its columns
 static long panel8(long K) { return HEAD + K * 32; }
+'''
+
+# %% ../nbs/23_fast.ipynb #a1c0de06
+_PORTABLE = _VECTORS + _PORTABLE16 + r'''
 static inline __attribute__((always_inline)) void bytes(const int r, const float *A, long K, const char *B, float (*c)[32]) {
     for (int half = 0; half < 2; half++) for (int v = 0; v < 16 / LANES; v++) {
         Vec s[ROWS];
@@ -559,8 +605,8 @@ static void norm_back(const float *dy, const float *w, const bf16 *y, const floa
 }
 '''
 
-# %% ../nbs/23_fast.ipynb #0ce5da5d
-_ATTENTION = r'''
+# %% ../nbs/23_fast.ipynb #9f9e85a9
+_ROTARY = r'''
 typedef struct { long B, T, L, d, H, G, hd, ff, llama, threads, grad, int8, grad8; float eps; const float *cos, *sin; } Conf;
 enum { QKV, QKV_T, PROJ, PROJ_T, FC, FC_T, OUT, OUT_T, B_QKV, B_PROJ, B_FC, B_OUT, NORM_1, NORM_2, PARTS };
 
@@ -581,6 +627,40 @@ static inline void save(bf16 *y, const float *x, long hd, const float *cs, const
     }
 }
 
+'''
+
+# %% ../nbs/23_fast.ipynb #ccacc78b
+_WEIGH = r'''
+static inline __attribute__((always_inline)) void weigh(const long hd, long t, float scale, const float *Q, const float *K, float *P) {
+    float top = -INFINITY, sum = 0.f;
+    for (long s = 0; s <= t; s++) {
+        float v = 0.f;
+        #pragma omp simd reduction(+ : v)
+        for (long j = 0; j < hd; j++) v += Q[j] * K[s * hd + j];
+        P[s] = v * scale; top = fmaxf(top, P[s]);
+    }
+    for (long s = 0; s <= t; s++) sum += P[s] = exp_(P[s] - top);
+    for (long s = 0; s <= t; s++) P[s] /= sum;
+}
+static inline __attribute__((always_inline)) void weigh_back(const long hd, long t, float scale, const float *O, const float *Q,
+        const float *K, const float *V, const float *P, float *dP, float *dQ, float *dK, float *dV) {
+    float dot = 0.f;
+    for (long s = 0; s <= t; s++) {
+        float v = 0.f;
+        #pragma omp simd reduction(+ : v)
+        for (long j = 0; j < hd; j++) v += O[j] * V[s * hd + j];
+        dP[s] = v; dot += v * P[s];
+    }
+    for (long j = 0; j < hd; j++) dQ[j] = 0.f;
+    for (long s = 0; s <= t; s++) {
+        float v = P[s] * (dP[s] - dot) * scale;
+        for (long j = 0; j < hd; j++) dV[s * hd + j] += P[s] * O[j], dQ[j] += v * K[s * hd + j], dK[s * hd + j] += v * Q[j];
+    }
+}
+'''
+
+# %% ../nbs/23_fast.ipynb #0ce5da5d
+_ATTENTION = _ROTARY + _WEIGH + r'''
 // the last nq queries of each sample; back: o holds the gradient, dq and dkv take the result, in rows of ldd
 static inline __attribute__((always_inline)) void heads(const Conf *c, const long hd, long nq, const bf16 *q, long ldq, const bf16 *kv, long ldkv, bf16 *o, const int back, bf16 *dq, bf16 *dkv, long ldd, Me *me) {
     const long T = c->T, group = c->H / c->G, E = c->H * hd;
@@ -602,16 +682,8 @@ static inline __attribute__((always_inline)) void heads(const Conf *c, const lon
         if (back) memset(dK, 0, sizeof dK), memset(dV, 0, sizeof dV);
         for (long h = g * group; h < (g + 1) * group; h++) for (long i = 0; i < nq; i++) {
             const long t = T - nq + i, row = b * nq + i;
-            float top = -INFINITY, sum = 0.f, dot = 0.f;
             load(Q, q + row * ldq + h * hd, hd, ROT(c->cos, t), ROT(c->sin, t));
-            for (long s = 0; s <= t; s++) {
-                float v = 0.f;
-                #pragma omp simd reduction(+ : v)
-                for (long j = 0; j < hd; j++) v += Q[j] * K[s][j];
-                P[s] = v * scale; top = fmaxf(top, P[s]);
-            }
-            for (long s = 0; s <= t; s++) sum += P[s] = exp_(P[s] - top);
-            for (long s = 0; s <= t; s++) P[s] /= sum;
+            weigh(hd, t, scale, Q, K[0], P);
             if (!back) {
                 for (long j = 0; j < hd; j++) O[j] = 0.f;
                 for (long s = 0; s <= t; s++) for (long j = 0; j < hd; j++) O[j] += P[s] * V[s][j];
@@ -619,18 +691,8 @@ static inline __attribute__((always_inline)) void heads(const Conf *c, const lon
                 continue;
             }
             for (long j = 0; j < hd; j++) O[j] = up(o[row * E + h * hd + j]);
-            for (long s = 0; s <= t; s++) {
-                float v = 0.f;
-                #pragma omp simd reduction(+ : v)
-                for (long j = 0; j < hd; j++) v += O[j] * V[s][j];
-                dP[s] = v; dot += v * P[s];
-            }
             float dQ[hd];
-            for (long j = 0; j < hd; j++) dQ[j] = 0.f;
-            for (long s = 0; s <= t; s++) {
-                float v = P[s] * (dP[s] - dot) * scale;
-                for (long j = 0; j < hd; j++) dV[s][j] += P[s] * O[j], dQ[j] += v * K[s][j], dK[s][j] += v * Q[j];
-            }
+            weigh_back(hd, t, scale, O, Q, K[0], V[0], P, dP, dQ, dK[0], dV[0]);
             save(dq + (b * T + t) * ldd + h * hd, dQ, hd, ROT(c->cos, t), ROT(c->sin, t));
         }
         if (back) for (long t = 0; t < T; t++) {
@@ -646,8 +708,8 @@ static void attention(const Conf *c, long nq, const bf16 *q, long ldq, const bf1
 }
 '''
 
-# %% ../nbs/23_fast.ipynb #4dcd3779
-_STACK = r'''
+# %% ../nbs/23_fast.ipynb #c64a570a
+_MEMORY = r'''
 // what a block keeps for its backward pass
 typedef struct { bf16 *n1, *qkv, *n2, *act, *q; float *r1, *r2; } Kept;
 static long rows(const Conf *c) { return (c->B * c->T + 31) / 32 * 32 + 32; }
@@ -681,6 +743,10 @@ static long work(const Conf *c, char *p, Work *w) {
 }
 long work_bytes(const Conf *c) { Work w; return work(c, 0, &w); }
 long kept_bytes(const Conf *c) { Kept k; return kept(c, 0, &k); }
+'''
+
+# %% ../nbs/23_fast.ipynb #122bfdad
+_MLP = r'''
 #define FORWARD(mode, ...) do { const Prod p_ = {__VA_ARGS__}; if (c->int8) product8(mode, p_, w->copy, me); else product(mode, p_, w->copy, me); } while (0)
 #define BACK(mode, ...) do { const Prod p_ = {__VA_ARGS__}; if (c->grad8) product88(mode, p_, w->copy, me); else product(mode, p_, w->copy, me); } while (0)
 
@@ -699,6 +765,10 @@ static void mlp_back(const Conf *c, void **W, float *g, Kept *k, Work *w, long M
     norm_back(w->dn, W[NORM_2], k->n2, k->r2, g, w->g16, M, d, c->llama, me);
 }
 
+'''
+
+# %% ../nbs/23_fast.ipynb #63c6c139
+_FORWARD = r'''
 typedef struct { const Conf *c; void **W; const float *in; float *out; char *buf, *wbuf; } Args;
 
 // in [B, T, d] -> out [B, d], the last position after the last block
@@ -735,6 +805,10 @@ void forward(const Conf *c, void **W, const float *x, float *y, char *buf, char 
     together(forward_, &(Args){c, W, x, y, buf, wbuf}, c->threads, c->B * c->T);
 }
 
+'''
+
+# %% ../nbs/23_fast.ipynb #aff07ca7
+_BACKWARD = r'''
 // in: gradient [B, d] -> out: gradient [B, T, d]
 static void backward_(const void *args, Me *me) {
     const Args *a = args;
@@ -772,6 +846,10 @@ void backward(const Conf *c, void **W, const float *gy, float *gx, char *buf, ch
     together(backward_, &(Args){c, W, gy, gx, buf, wbuf}, c->threads, c->B * c->T);
 }
 
+'''
+
+# %% ../nbs/23_fast.ipynb #4dcd3779
+_STACK = _MEMORY + _MLP + _FORWARD + _BACKWARD + r'''
 // out[M, N] = x[M, K] @ W + b: one linear layer
 typedef struct { long M, N, K; const float *x, *b; const void *W; float *out; bf16 *wbuf; } Linear;
 static void linear_(const void *args, Me *me) {
