@@ -13,6 +13,7 @@ __all__ = ['PARTS', 'SIDES', 'in_turns', 'Row', 'no_row', 'rate_row', 'part', 'S
 
 # %% ../nbs/71_bench.ipynb #4f087c2a
 from .cli import sim_bench
+from .encode import one_thread
 
 # %% ../nbs/71_bench.ipynb #9c75608f
 if __name__ == '__main__' and __spec__: raise SystemExit(sim_bench())  # python -m sim_nb.bench
@@ -48,7 +49,7 @@ from .files import check_writable, write_json
 from .checkpoint import save_checkpoint
 from .model import SimV0Model
 from .stream import SimStream
-from .vision import encode_plain, load_encoder, one_thread
+from .vision import encode_plain, load_encoder
 from .cache import FeatureCache, cache_features, cached_dataset, frames_identity
 
 # %% ../nbs/71_bench.ipynb #d23050c9
@@ -748,3 +749,7 @@ def main(a):  # the words of `sim_bench`
     if a.json: write_json(a.json, res)
     for k, why in res['failed'].items(): print(f"error: the part {k!r} failed: {why}", file=sys.stderr)
     if res['failed']: raise SystemExit(1)
+
+# %% ../nbs/71_bench.ipynb #3c9e17ab
+#| eval: false
+if __name__ == '__main__': main()

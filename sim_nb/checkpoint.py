@@ -22,7 +22,7 @@ import numpy as np
 import torch
 from .labels import label_maps
 from .files import atomic_open, sweep, write_json
-from .config import moved
+from .labels import moved
 
 # %% ../nbs/33_checkpoint.ipynb #d2e471c5
 __getattr__ = moved('checkpoint')

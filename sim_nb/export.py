@@ -7,6 +7,8 @@ __all__ = ['KEEPS', 'describe', 'check_place', 'check_graph', 'make_int8', 'expo
 
 # %% ../nbs/44_export.ipynb #bca93937
 from .cli import sim_export
+from .backends import CONTRACT, need
+from .encode import export_encoder
 
 # %% ../nbs/44_export.ipynb #1027cf0c
 if __name__ == '__main__' and __spec__: raise SystemExit(sim_export())  # python -m sim_nb.export
@@ -19,8 +21,8 @@ from pathlib import Path
 # %% ../nbs/44_export.ipynb #ea703c39
 from .labels import CHANNELS, HEADS, TELEMETRY, VIS_FEATS, label_maps
 from .files import atomic_folder, check_folder, content_digest, sha256, write_json
-from .runtime import CONTRACT, FORMAT, GRAPHS, OnnxGraph, contract, need
-from .graph import OnnxBackend, export_encoder, export_graph, parity, quantize_graph
+from .runtime import FORMAT, GRAPHS, OnnxGraph, contract
+from .graph import OnnxBackend, export_graph, parity, quantize_graph
 from .inference import SimV0Inference, _reference, check_backend
 
 # %% ../nbs/44_export.ipynb #6cc982d6

@@ -36,7 +36,8 @@ with warnings.catch_warnings():  # fastai calls `torch.jit.script` when it is im
 
 # %% ../nbs/34_learner.ipynb #7c8f48eb
 from .labels import HEADS, IGNORE_INDEX, SAMPLE_ID, TELEMETRY, VIS_FEATS
-from .config import TrainingConfig, load_config, moved
+from .config import TrainingConfig, load_config
+from .labels import moved
 from .data import TelemetryStats, _Loader, class_weights, episode_split, make_dl, pick_device
 from .cache import cached_dataset
 from .model import SimV0Model

