@@ -1110,6 +1110,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '', 'doc_host': '', 'git_url
                                'sim_nb.stream.SimStream._in_time': ('stream.html#simstream._in_time', 'sim_nb/stream.py'),
                                'sim_nb.stream.SimStream._keep': ('stream.html#simstream._keep', 'sim_nb/stream.py'),
                                'sim_nb.stream.SimStream._logits': ('stream.html#simstream._logits', 'sim_nb/stream.py'),
+                               'sim_nb.stream.SimStream._push': ('stream.html#simstream._push', 'sim_nb/stream.py'),
                                'sim_nb.stream.SimStream._rate_doubt': ('stream.html#simstream._rate_doubt', 'sim_nb/stream.py'),
                                'sim_nb.stream.SimStream._take': ('stream.html#simstream._take', 'sim_nb/stream.py'),
                                'sim_nb.stream.SimStream._too_late': ('stream.html#simstream._too_late', 'sim_nb/stream.py'),

@@ -178,6 +178,7 @@ def batch_inputs(
 # %% ../nbs/25_model.ipynb #9a726619
 class SimV0Model(nn.Module):
     "Frames or their features, and telemetry -> risk, reason, action and confidence, through a frozen LLM"
+    @torch.inference_mode(False)  # a model made inside one trains too
     def __init__(self,
         llm_name_or_path: str,             # decoder-only LLM, see `load_llm`
         dv: int = None,                    # width of the vision features; None: the encoder's, with raw frames only
