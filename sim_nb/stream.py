@@ -342,6 +342,11 @@ def _keep(self: SimStream, d):
     self.last = d
     return dict(d)
 
+@patch
+def _count(self: SimStream, d):
+    self.codes[d['code']] += 1
+    return d
+
 # %% ../nbs/43_stream.ipynb #3858f369
 @patch
 def decide(self: SimStream,
@@ -352,11 +357,6 @@ def decide(self: SimStream,
     if t is None: return dict(self.last)
     code, detail = check_age(t, now, self.max_age_s)
     return dict(self.last) if code == 'ok' else self._count(fail_safe(code, t, detail))
-
-@patch
-def _count(self: SimStream, d):
-    self.codes[d['code']] += 1
-    return d
 
 # %% ../nbs/43_stream.ipynb #d2f09d0e
 @patch
