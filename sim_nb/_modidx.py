@@ -1203,6 +1203,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '', 'doc_host': '', 'git_url
                               'sim_nb.trust._lower': ('trust.html#_lower', 'sim_nb/trust.py'),
                               'sim_nb.trust._parser': ('trust.html#_parser', 'sim_nb/trust.py'),
                               'sim_nb.trust._percent': ('trust.html#_percent', 'sim_nb/trust.py'),
+                              'sim_nb.trust._place': ('trust.html#_place', 'sim_nb/trust.py'),
                               'sim_nb.trust._with_backends': ('trust.html#_with_backends', 'sim_nb/trust.py'),
                               'sim_nb.trust.allowed_misses': ('trust.html#allowed_misses', 'sim_nb/trust.py'),
                               'sim_nb.trust.calibrate': ('trust.html#calibrate', 'sim_nb/trust.py'),
