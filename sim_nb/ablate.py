@@ -30,7 +30,7 @@ from .data import TelemetryStats, make_dl
 from .llm import RANDOM_LLMS, load_llm
 from .model import SimV0Model
 from .metrics import confusion, f1_macro, false_alarm_rate, high_recall, interval_ends
-from .files import atomic_open, write_json
+from .files import atomic_open, check_folder, write_json
 from .checkpoint import plain
 from .tables import Report, text_table
 from .cache import open_split
@@ -471,6 +471,7 @@ def ablate(
     log=print,         # function of one line of text; None: silent
 ) -> list:             # of `summary`, in the order of the rows
     "Train all rows and compare them"
+    if out: check_folder(out, '--out')
     plan, splits, res, first = plan_rows(cfg, rows), Splits(), [], None
     for r, c in plan:
         runs = fit_seeds(c, seeds, r.middle, out and Path(out)/'runs', splits, r.name, log)

@@ -34,7 +34,7 @@ from .columns import ActionRule, find_source, label_candidates, label_columns, l
 from .columns import label_suspects, label_values, likely_unit, parse_source, telemetry_map
 from .lerobot import episode_rows, find_camera, load_episodes, load_info
 from .drives import Drives, FrameFolder, drive_folders, drive_layout
-from .files import write_json
+from .files import check_writable, write_json
 from .lint import LINT_RULES, Finding, lint_telemetry
 from .tables import Report, text_table
 
@@ -823,6 +823,7 @@ def main(a):  # the words of `sim_check`
     "`sim_check`: an audit of a dataset; exit code 1 when there are errors"
     kw = dict(telemetry=a.telemetry and read_yaml(a.telemetry, '--telemetry'), camera=a.camera)
     cls, kw, F, spacing_s = opening(a.config, a.set, a.cls, **{k: v for k, v in kw.items() if v})
+    if a.out: check_writable(a.out, '--out')
     recs, *others = [open_data(o, cls, not a.no_frames, **kw) for o in (a.data, *a.against)]
     findings = audit(recs, others, a.F or F or 8, spacing_s)
     _print_audit(recs, findings)

@@ -1340,6 +1340,7 @@ def disagreement(
     with torch.enable_grad(): return tuple(((a - b).norm() / b.norm()).item() for a, b in zip(both(f), both(ref)))
 
 @patch
+@torch.inference_mode(False)  # the first use may be inside one, and the comparison takes a gradient
 def _pack(self: FastLLM):
     "Pack the layers and compare both paths once"
     try: self.stack = Stack(self.net, self.int8, grad8=self.grad8)

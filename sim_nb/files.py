@@ -19,11 +19,13 @@ except ImportError: fcntl = None  # Windows has no such locks
 # %% ../nbs/01_files.ipynb #21de1cc1
 _ADVICE = {
     errno.ENOENT: 'there is no folder {0}. Make it first', errno.ENOTDIR: '{0} is no folder. Give another place',
-    errno.EISDIR: 'expected a file, came a folder. Give the name of a file', errno.ELOOP: 'the link leads to itself. Remove it',
-    errno.EACCES: 'it is not yours to write. Give another place', errno.EPERM: 'it is not yours to write. Give another place',
+    errno.EISDIR: 'expected a file, came a folder. Give the name of a file',
+    errno.ELOOP: 'the link leads to itself. Remove it',
+    **dict.fromkeys((errno.EACCES, errno.EPERM), 'it is not yours to write. Give another place'),
     errno.EROFS: 'nothing can be written there. Give another place', errno.ENAMETOOLONG: 'give a shorter name',
     **dict.fromkeys((errno.ENOSPC, getattr(errno, 'EDQUOT', errno.ENOSPC)), 'make room, or give another place'),
-    errno.ENXIO: 'nobody reads from it. Start the reader first', errno.EFBIG: 'files of this size are not allowed there. Give another place'}
+    errno.ENXIO: 'nobody reads from it. Start the reader first',
+    errno.EFBIG: 'files of this size are not allowed there. Give another place'}
 _FULL = errno.ENOSPC, errno.EFBIG, getattr(errno, 'EDQUOT', errno.ENOSPC)
 
 def named(
@@ -385,8 +387,9 @@ def cache_folder(
     try:
         check_folder(path)
         if make: path.mkdir(parents=True, exist_ok=True)
-    except OSError as e: raise OSError(e.errno, f'the cache folder cannot be written ({os.strerror(e.errno)}): '
-                                       'set the environment variable SIM_NB_CACHE to a folder of yours', str(path)) from None
+    except OSError as e:
+        why = f'the cache folder cannot be written ({os.strerror(e.errno)})'
+        raise OSError(e.errno, f'{why}: set the environment variable SIM_NB_CACHE to a folder of yours', str(path)) from None
     return path
 
 # %% ../nbs/01_files.ipynb #2f033888

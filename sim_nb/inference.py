@@ -27,7 +27,7 @@ from .graph import choose_backend
 from .runtime import LARGEST, check_calibration, check_finite, not_guaranteed, scaled, with_alarms
 from .loss import MultitaskLoss
 from .metrics import EpochRecord
-from .files import atomic_open
+from .files import atomic_open, check_writable
 from .checkpoint import find_checkpoint, load_trainable, read_checkpoint, trained_spacing
 
 # %% ../nbs/42_inference.ipynb #62bae1a2
@@ -286,6 +286,7 @@ def main(a):  # the words of `sim_predict`
     inf = SimV0Inference(a.checkpoint, a.device, a.backend).open_as(a.set)
     lines = (json.dumps(o) + '\n' for o in inf.predict_data(a.data, a.batch_size, probabilities=True))
     if not a.out: return sys.stdout.writelines(lines)
+    check_writable(a.out, '--out', parents=True)
     Path(a.out).parent.mkdir(parents=True, exist_ok=True)
     with atomic_open(a.out) as f: f.writelines(lines)
 

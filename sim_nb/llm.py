@@ -286,6 +286,7 @@ def _check_causal(net, name):
                          "expected a decoder-only model, such as gpt2")
 
 # %% ../nbs/22_llm.ipynb #251f207f
+@torch.inference_mode(False)  # weights made inside one could never be used with a gradient
 def load_llm(
     name_or_path: str,                   # hub id, local folder, `smollm2-135m`, or 'random:gpt2:layers=2,d=64,heads=2'
     layers: int = None,                  # use the first `layers` decoder layers; None: all

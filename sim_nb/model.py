@@ -190,6 +190,7 @@ def _with_options(init):
 class SimV0Model(nn.Module):
     "Frames or their features, and telemetry -> risk, reason, action and confidence, through a frozen LLM"
     @_with_options
+    @torch.inference_mode(False)  # a model made inside one trains too
     def __init__(self,
         llm_name_or_path: str,             # decoder-only LLM, see `load_llm`
         dv: int = None,                    # width of the vision features; None: the encoder's, with raw frames only

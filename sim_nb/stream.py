@@ -8,7 +8,7 @@ __all__ = ['log', 'CODES', 'ALARM', 'STREAM_ENCODERS', 'RATE_FACTOR', 'fail_safe
            'run_drive']
 
 # %% ../nbs/43_stream.ipynb #35d59719
-import difflib, functools, logging, math, time
+import difflib, functools, logging, math, threading, time
 from collections import Counter, deque
 
 # %% ../nbs/43_stream.ipynb #05a8491d
@@ -41,6 +41,7 @@ CODES = {  # code -> (action, what happened)
     'wrong_rate':    ('stop', 'the frames come more than twice as fast or as slow as in training'),
     'stale':         ('stop', 'the frame is too old: it came late, or no newer one came'),
     'stale_telemetry': ('stop', 'the reading is too far in time from its frame, before or after it'),
+    'busy':          ('stop', 'another thread is still pushing: the frame is left out'),
     'late':          ('slow', 'the decision took longer than the deadline'),
     'model_error':   ('stop', 'encoder or model failed, or gave a number that is not finite'),
 }
@@ -214,17 +215,19 @@ class SimStream:
         self.encoder = stream_encoder(self.inf).to(self.inf.device)
         self.encode = frame_encoder(self.encoder, encoder)
         self.run = self.inf.run if isinstance(self.inf.run, OnnxBackend) else features_model(self.inf.run)
+        self.lock = threading.Lock()
         self.reset(); self.warm_up()
 
 # %% ../nbs/43_stream.ipynb #bcb0397f
 @patch
 def reset(self: SimStream):
-    "Forget all frames, decisions and statistics"
-    self.ring = deque(maxlen=self.inf.model.F)
-    self.frame_shape = self.camera_shape
-    self.steps, self.warned = deque(maxlen=max(self.ring.maxlen - 1, 3)), False
-    self.last_t, self.last = None, fail_safe('no_frame', None)
-    self.codes, self.times, self.encoded = Counter(), deque(maxlen=10_000), 0
+    "Forget all frames, decisions and statistics; waits for a push that is under way"
+    with self.lock:
+        self.ring = deque(maxlen=self.inf.model.F)
+        self.frame_shape = self.camera_shape
+        self.steps, self.warned = deque(maxlen=max(self.ring.maxlen - 1, 3)), False
+        self.last_t, self.last = None, fail_safe('no_frame', None)
+        self.codes, self.times, self.encoded = Counter(), deque(maxlen=10_000), 0
 
 # %% ../nbs/43_stream.ipynb #24a01486
 @patch
@@ -311,6 +314,12 @@ def push(self: SimStream,
     telemetry_t=None,  # time of the reading, seconds, on the same clock; None: not checked
 ) -> dict:      # time, action, risk, reason, confidence, code, detail, latency_ms; with a calibration also `ALARM`
     "The decision for the newest frame"
+    if not self.lock.acquire(blocking=False): return self._count(fail_safe('busy', None if math.isnan(s := seconds(t)) else s))
+    try: return self._push(frame, telemetry, t, now, telemetry_t)
+    finally: self.lock.release()
+
+@patch
+def _push(self: SimStream, frame, telemetry, t, now, telemetry_t):
     start = self.clock()
     try: d = self._decide(frame, telemetry, t, now, telemetry_t)
     except Exception as e:
@@ -343,6 +352,11 @@ def _keep(self: SimStream, d):
     self.last = d
     return dict(d)
 
+@patch
+def _count(self: SimStream, d):
+    self.codes[d['code']] += 1
+    return d
+
 # %% ../nbs/43_stream.ipynb #3858f369
 @patch
 def decide(self: SimStream,
@@ -353,11 +367,6 @@ def decide(self: SimStream,
     if t is None: return dict(self.last)
     code, detail = check_age(t, now, self.max_age_s)
     return dict(self.last) if code == 'ok' else self._count(fail_safe(code, t, detail))
-
-@patch
-def _count(self: SimStream, d):
-    self.codes[d['code']] += 1
-    return d
 
 # %% ../nbs/43_stream.ipynb #d2f09d0e
 @patch

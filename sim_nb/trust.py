@@ -186,6 +186,7 @@ def _labelled(logits, targets, name):
 from .checkpoint import find_checkpoint, plain, read_checkpoint, save_plain
 from .data import episode_prints, episode_split
 from .inference import SimV0Inference
+from .files import check_writable
 
 # %% ../nbs/51_trust.ipynb #7bbf3088
 def confidence_pairs(
@@ -270,6 +271,8 @@ def _fit_and_rest(inf, out, fit_data, share, seed, bs):
     return [out.subset(i) for i in episode_split(out.episodes, (share, 1 - share), seed)]
 
 # %% ../nbs/51_trust.ipynb #7f25624d
+def _place(path, out): return path.with_name('calibrated.pt') if out is None else Path(out)
+
 def write_calibrated(
     checkpoint,          # the checkpoint that was calibrated
     calibration: dict,   # of `calibrate`
@@ -279,7 +282,7 @@ def write_calibrated(
     path = find_checkpoint(checkpoint)
     ckpt = read_checkpoint(path)
     ckpt['metadata'] = {**ckpt['metadata'], 'calibration': calibration}
-    out = path.with_name('calibrated.pt') if out is None else Path(out)
+    out = _place(path, out)
     out.parent.mkdir(parents=True, exist_ok=True)
     if out.is_file():
         old = _free_name(out)
@@ -303,6 +306,7 @@ def main(
     inf = SimV0Inference(a.checkpoint, a.device, a.backend[0]).open_as(a.set)
     if 'splits' not in inf.metadata.get('data', {}):
         print('note: this checkpoint does not say which data it was trained on, so nothing was compared')
+    check_writable(_place(inf.path, inf.path if a.in_place else a.out), '--out', parents=True)
     cal = calibrate(inf, a.data, a.recall, a.confidence, a.unit, a.within, a.fit_data, a.fit_share,
                     a.force, a.batch_size, backends=a.backend)
     for o in cal['data']['seen']: print(f'WARNING (--force): {o}; the guarantee does not hold')
