@@ -44,7 +44,8 @@ from .files import write_json
 from .checkpoint import save_checkpoint
 from .model import SimV0Model
 from .stream import SimStream
-from .vision import encode_plain, load_encoder, one_thread
+from .encode import one_thread
+from .vision import encode_plain, load_encoder
 from .cache import FeatureCache, cache_features, cached_dataset, frames_identity
 
 # %% ../nbs/71_bench.ipynb #d23050c9
