@@ -36,10 +36,10 @@ except ImportError: resource = None  # Windows
 
 # %% ../nbs/71_bench.ipynb #d0ae66e2
 from .data import DummySimDataset, FrameDataset, TelemetryStats, WindowDataset, cut_windows, make_dl
+from .data import seed_everything
 from .fast import PackedLinear, kernels
 from .graph import BACKENDS, make_backend
 from .labels import HEADS, TELEMETRY, VIS_FEATS
-from .data import seed_everything
 from .learner import adamw, clipped_step, evaluate
 from .lerobot import LeRobotDataset, LeRobotWriter
 from .drives import FrameFolder
@@ -51,6 +51,7 @@ from .model import SimV0Model
 from .stream import SimStream
 from .vision import encode_plain, load_encoder
 from .cache import FeatureCache, cache_features, cached_dataset, frames_identity
+from .encode import one_thread
 
 # %% ../nbs/71_bench.ipynb #d23050c9
 def in_turns(
