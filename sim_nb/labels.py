@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['RISKS', 'REASONS', 'ACTIONS', 'HIGH', 'IGNORE_INDEX', 'FRAMES', 'VIS_FEATS', 'TELEMETRY', 'WEIGHT', 'SAMPLE_ID',
-           'HEADS', 'CHANNELS', 'Head', 'label_maps', 'label_id', 'did_you_mean', 'Channel']
+           'HEADS', 'CHANNELS', 'COLUMN', 'Head', 'label_maps', 'label_id', 'did_you_mean', 'Channel', 'channel']
 
 # %% ../nbs/00_labels.ipynb #ad70acba
 import difflib
@@ -89,3 +89,14 @@ CHANNELS = (
     Channel('gz', 'rad/s', 'yaw rate of the gyroscope', 20., -1),
     Channel('v',  'm/s',   'forward speed of the wheels', 20.),
     Channel('w',  'rad/s', 'yaw rate of the wheels, left positive', 20., -1))
+
+# %% ../nbs/00_labels.ipynb #72bf3671
+COLUMN = {c.name: i for i, c in enumerate(CHANNELS)}  # name of a channel -> its place in the vector
+
+def channel(
+    x,         # telemetry [..., 8], an array or a tensor
+    *names,    # of channels; several give [..., n]
+):             # the numbers of one channel [...], or of several
+    "Channels by name"
+    at = [COLUMN[o] for o in names]
+    return x[..., at[0] if len(at) == 1 else at]
