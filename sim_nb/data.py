@@ -36,8 +36,9 @@ class DatasetError(ValueError):
         expected=None,  # what should be there
         came=None,      # what is there
         fix=None,       # what the reader of this message can do
+        code=None,      # the name that `sim_check` gives to such a finding
     ):
-        self.where, self.expected, self.came, self.fix = where, expected, came, fix
+        self.where, self.expected, self.came, self.fix, self.code = where, expected, came, fix, code
         super().__init__(where if fix is None else f"{where}: expected {expected}, came {came}. {fix}.")
 
 class MissingFileError(DatasetError, FileNotFoundError):

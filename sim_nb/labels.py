@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['RISKS', 'REASONS', 'ACTIONS', 'HIGH', 'IGNORE_INDEX', 'FRAMES', 'VIS_FEATS', 'TELEMETRY', 'WEIGHT', 'SAMPLE_ID',
-           'HEADS', 'CHANNELS', 'COLUMN', 'Head', 'label_maps', 'label_id', 'did_you_mean', 'Channel', 'channel']
+           'HEADS', 'CHANNELS', 'COLUMN', 'Head', 'label_maps', 'label_id', 'did_you_mean', 'Channel', 'channel',
+           'beyond_limit']
 
 # %% ../nbs/00_labels.ipynb #ad70acba
 import difflib
@@ -100,3 +101,10 @@ def channel(
     "Channels by name"
     at = [COLUMN[o] for o in names]
     return x[..., at[0] if len(at) == 1 else at]
+
+# %% ../nbs/00_labels.ipynb #6a21afa4
+def beyond_limit(
+    x,          # telemetry, a numpy array [..., 8]
+):              # bool [..., 8]; not true for NaN
+    "Values that no rover of this kind can have"
+    return abs(x) > [c.limit for c in CHANNELS]
