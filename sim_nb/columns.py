@@ -666,6 +666,7 @@ def height_width(
     "The size that frames are scaled to"
     if size is None: return None
     bad = DatasetError('image_size', 'a number of pixels, or (H, W)', repr(size), 'Correct it')
+    if isinstance(size, (str, bytes, bool)): raise bad
     try: hw = (int(size),)*2 if isinstance(size, (int, float)) else tuple(int(o) for o in size)
     except (TypeError, ValueError): raise bad from None
     if len(hw) != 2 or min(hw) < 1: raise bad
