@@ -209,7 +209,7 @@ def check_steps(
     "Are the times seconds, and of one rate?"
     steps = {d.name: float(np.median(np.diff(d.t))) for d in drives if len(d.t) > 1}
     if not steps: return 1/fps if fps else None
-    usual = 1/fps if fps else float(np.median(list(steps.values())))
+    usual = 1/fps if fps else sorted(steps.values())[len(steps)//2]
     for k, step in steps.items():
         unit, where = likely_unit(step), f'{name}/{k}, field timestamp'
         sure = fps and abs(step*fps - 1) <= .5 or spacing_s and step <= 1.5*spacing_s
