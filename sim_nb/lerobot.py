@@ -630,14 +630,13 @@ def match_frames(
     starts = _check_counts(eps, len(times), fps) if match == 'count' or not skip and match == 'both' or counted else None
     if match == 'count': return {e.index: (starts[j] + np.arange(e.length), np.ones(e.length, bool)) for j, e in enumerate(eps) if e.index in drives}
     _check_video(eps, times, fps)
-    even = len(times) < 2 or times[0] < .5/fps and np.diff(times).max() < 1.5*np.median(np.diff(times))  # then they say nothing of lost frames
     res = {}
     for j, e in enumerate(eps):
         if e.index not in drives: continue
         want = e.start_s + first_time(e, drives[e.index], fps) + drives[e.index].t
         k, ok = res[e.index] = _by_time(want, times, tol)
         same = starts is not None and ok.all() and (k == starts[j] + np.arange(e.length)).all()
-        if match == 'both' and starts is not None and not same and (even or not skip): _contradict(e, want, times, k, ok, starts[j])
+        if match == 'both' and starts is not None and not same: _contradict(e, want, times, k, ok, starts[j])
         if not ok.all(): _check_shift(e, want, times, k, ok, fps)
     _check_shared(eps, res)
     return res
