@@ -19,7 +19,7 @@ from pathlib import Path
 # %% ../nbs/17_check.ipynb #ddbca0c6
 import numpy as np
 from PIL import Image
-from .labels import ACTIONS, CHANNELS, HEADS, HIGH, IGNORE_INDEX, REASONS, RISKS
+from .labels import ACTIONS, CHANNELS, COLUMN, beyond_limit, channel, HEADS, HIGH, IGNORE_INDEX, REASONS, RISKS
 from .config import ConfigError, command, import_class, load_config, override_data, read_yaml
 from .data import build_dataset
 from .data import DatasetError
