@@ -902,6 +902,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '', 'doc_host': '', 'git_url
                              'sim_nb.lint._check_limits': ('lint.html#_check_limits', 'sim_nb/lint.py'),
                              'sim_nb.lint._check_yaw': ('lint.html#_check_yaw', 'sim_nb/lint.py'),
                              'sim_nb.lint._follow': ('lint.html#_follow', 'sim_nb/lint.py'),
+                             'sim_nb.lint._grid': ('lint.html#_grid', 'sim_nb/lint.py'),
                              'sim_nb.lint._lint': ('lint.html#_lint', 'sim_nb/lint.py'),
                              'sim_nb.lint._motion_signals': ('lint.html#_motion_signals', 'sim_nb/lint.py'),
                              'sim_nb.lint.blind': ('lint.html#blind', 'sim_nb/lint.py'),

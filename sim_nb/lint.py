@@ -6,6 +6,7 @@
 __all__ = ['LINT_RULES', 'SMALL', 'Finding', 'lint_telemetry', 'small_grey', 'blind', 'same_picture', 'moving', 'Senses']
 
 # %% ../nbs/16_lint.ipynb #0e2688a6
+import functools
 from collections import deque
 from dataclasses import asdict, dataclass
 import numpy as np
@@ -132,25 +133,27 @@ def lint_telemetry(
 
 # %% ../nbs/16_lint.ipynb #8bcd1e19
 SMALL = 32  # height and width of the small grey pictures
+_GREY = np.array([.299, .587, .114], np.float32)
+
+@functools.lru_cache(16)
+def _grid(h, w): return np.ix_(*(np.arange(SMALL)*n//SMALL + n//(2*SMALL) for n in (h, w)))
 
 def small_grey(
     frame,            # uint8 [H, W, 3]
 ) -> np.ndarray:      # uint8 [32, 32]
     "Some pixels of a picture, grey"
-    h, w = frame.shape[:2]
-    rows, cols = (np.arange(SMALL)*n//SMALL + n//(2*SMALL) for n in (h, w))
-    x = frame[rows[:, None].clip(0, h - 1), cols.clip(0, w - 1)].astype(np.uint16)
-    return ((77*x[..., 0] + 150*x[..., 1] + 29*x[..., 2]) >> 8).astype(np.uint8)
+    return (frame[_grid(*frame.shape[:2])] @ _GREY + .5).astype(np.uint8)
 
 def blind(
     small,     # grey pictures, uint8 [..., k, k], k a multiple of 8
 ) -> dict:     # 'black', 'white', 'flat' -> bool [...]
     "Pictures in which nothing can be seen; noise counts for nothing"
-    x, k = np.asarray(small, np.float32), small.shape[-1]//8
-    m = x.mean((-2, -1))
-    black, white = m < 5, (m > 250) | ((x >= 250).mean((-2, -1)) > .95)
-    blocks = x.reshape(*x.shape[:-2], 8, k, 8, k).mean((-3, -1))
-    return dict(black=black, white=white, flat=(blocks.std((-2, -1)) < 1) & ~black & ~white)
+    k = small.shape[-1]//8
+    blocks = small.reshape(*small.shape[:-2], 8, k, 8, k).sum((-3, -1), dtype=np.float32)/k**2
+    m = blocks.sum((-2, -1))/64
+    black, white = m < 5, (m > 250) | ((small >= 250).sum((-2, -1)) > .95*64*k*k)
+    flat = (blocks**2).sum((-2, -1))/64 - m**2 < 1
+    return dict(black=black, white=white, flat=flat & ~black & ~white)
 
 def same_picture(
     a, b,      # grey pictures, uint8 [..., k, k]
@@ -159,7 +162,7 @@ def same_picture(
     return (np.asarray(a) != b).mean((-2, -1)) <= .002
 
 def moving(
-    x,         # telemetry [..., 8]
+    x,         # telemetry, an array [..., 8]
 ):             # bool [...]
     "Does the rover drive or turn?"
     return (abs(np.nan_to_num(channel(x, 'v'))) > .2) | (abs(np.nan_to_num(channel(x, 'w'))) > .2)
@@ -179,7 +182,7 @@ class Senses:
     def reset(self):
         "Forget everything"
         self.pictures, self.still, self.flat, self.at = deque(maxlen=3), 0., 0, None  # some: a camera may repeat two in turn
-        self.reading, self.same, self.read_at = None, np.zeros(2), None
+        self.reading, self.same, self.read_at = None, [0., 0.], None
 
     def see(self,
         frame,    # uint8 [H, W, 3]
@@ -208,10 +211,12 @@ def feel(self: Senses,
 ) -> tuple:   # code 'ok' or 'stuck_sensor'; detail
     "Take a reading: all eight numbers stand still, or the six of the inertial sensor while it says that something happens"
     dt, self.read_at = 0. if self.read_at is None else t - self.read_at, t
-    old, self.reading = self.reading, np.array(x)
+    old, new = self.reading, np.asarray(x, float).tolist()
+    self.reading = new
     if old is None: return 'ok', ''
-    equal = np.array([(x == old).all(), (x[_IMU] == old[_IMU]).all() and (x[_ALIVE] != 0).any()])
-    self.same = np.where(equal, self.same + dt*bool(moving(x)), 0.)
-    if self.stuck_s is None or self.same.max() < self.stuck_s*(1 - 1e-6): return 'ok', ''
+    equal = new == old, all(new[i] == old[i] for i in _IMU) and any(new[i] for i in _ALIVE)
+    drove = dt if moving(x) else 0.
+    self.same = [s + drove if e else 0. for s, e in zip(self.same, equal)]
+    if self.stuck_s is None or max(self.same) < self.stuck_s*(1 - 1e-6): return 'ok', ''
     which = 'no number of the reading' if self.same[0] >= self.stuck_s*(1 - 1e-6) else 'no number of the inertial sensor'
-    return 'stuck_sensor', f'{which} changed in {self.same.max():.3g} s of driving, at most {self.stuck_s:.3g}'
+    return 'stuck_sensor', f'{which} changed in {max(self.same):.3g} s of driving, at most {self.stuck_s:.3g}'
