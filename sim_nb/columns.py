@@ -473,7 +473,7 @@ def frame_numbers(
     fix, where = 'Repair the column', f'{where}, field frame_index'
     x = finite(np.asarray(x).ravel(), where, fix)
     bad = np.flatnonzero((x != np.round(x)) | np.r_[False, np.diff(x) <= 0])
-    if len(bad): raise DatasetError(f'{where}, row {bad[0]}', 'whole numbers that grow', f'{x[bad[0]]:g}', fix, 'time-order')
+    if len(bad): raise DatasetError(f'{where}, row {bad[0]}', 'whole numbers that grow', f'{x[bad[0]]:g}', fix)
     return x.astype(np.int64)
 
 # %% ../nbs/12_columns.ipynb #41c08d2c
