@@ -24,7 +24,7 @@ from .config import ConfigError, command, import_class, load_config, override_da
 from .data import build_dataset
 from .data import DatasetError
 from .video import VideoReader, probe_video, read_picture, video_times
-from .columns import ActionRule, check_maps, drive_channels, label_columns, label_map, label_suspects, label_values
+from .columns import ActionRule, check_maps, label_columns, label_map, label_suspects, label_values
 from .columns import likely_unit, make_drive, numbers, telemetry_map
 from .lerobot import drive_columns, episode_drive, episode_rows, episodes_of, find_camera, load_episodes, load_info, match_frames
 from .drives import Drives, drive_folders, drive_layout, drive_pictures, folder_columns, folder_map
@@ -469,7 +469,7 @@ LINT = ('g-units', 'gravity', 'gravity-axis', 'deg-units', 'yaw-rate')  # of one
 LINT_ALL = ('swapped-axes', 'accel-sign')                               # of all together
 
 # %% ../nbs/17_check.ipynb #ca497382
-def _finite(rec): return rec.telemetry[np.isfinite(rec.telemetry).all(1)]
+def _finite(rec): return rec.telemetry[(np.isfinite(rec.telemetry) & ~beyond_limit(rec.telemetry)).all(1)]
 
 def _turns(rec): return np.nanstd(channel(rec.telemetry, 'w')) > .1   # else gz and w are noise
 
@@ -725,6 +725,13 @@ def check_conflicts(
     return [one(i) for i in np.flatnonzero(same & differ & first)]
 
 # %% ../nbs/17_check.ipynb #668f19f4
+def _tried(check, recs, *args):
+    "The findings of a check; on data that breaks the check itself, a finding that says so"
+    try: return list(check(recs, *args))
+    except Exception as e:
+        r = recs[0] if isinstance(recs, list) else recs
+        return [_finding('unreadable', r.dataset, '' if isinstance(recs, list) else r.name, '', check.__name__, f'not checked: {type(e).__name__}: {e}')]
+
 def audit(
     recs: list,      # of `Recording`, one dataset
     against=(),      # lists of recordings: other splits
@@ -735,11 +742,11 @@ def audit(
     whole = [r for r in recs if len(r)]
     res = [f for rs in (recs, *against) for r in rs for f in r.problems]
     if not whole: return res
-    for r in whole: res += check_times(r, F, spacing_s) + check_values(r) + check_frames(r)
+    for r in whole: res += _tried(check_times, r, F, spacing_s) + _tried(check_values, r) + _tried(check_frames, r)
     for check in (check_signals, check_physics, check_scales, check_classes, check_label_rows, check_rules,
                   check_copies, check_conflicts):
-        res += check(whole)
-    for other in against: res += check_leaks(whole, [r for r in other if len(r)]) if any(map(len, other)) else []
+        res += _tried(check, whole)
+    for other in against: res += _tried(check_leaks, whole, [r for r in other if len(r)]) if any(map(len, other)) else []
     if any(f.code == 'g-units' for f in res):   # the one explains the other
         res = [f for f in res if f.code != 'speed-units']
     return sorted(res, key=lambda f: f.severity != 'error')

@@ -147,12 +147,12 @@ def small_grey(
 def blind(
     small,     # grey pictures, uint8 [..., k, k], k a multiple of 8
 ) -> dict:     # 'black', 'white', 'flat' -> bool [...]
-    "Pictures in which nothing can be seen; noise counts for nothing"
+    "Pictures in which nothing can be seen; a little noise counts for nothing"
     k = small.shape[-1]//8
     blocks = small.reshape(*small.shape[:-2], 8, k, 8, k).sum((-3, -1), dtype=np.float32)/k**2
     m = blocks.sum((-2, -1))/64
     black, white = m < 5, (m > 250) | ((small >= 250).sum((-2, -1)) > .95*64*k*k)
-    flat = (blocks**2).sum((-2, -1))/64 - m**2 < 1
+    flat = ((blocks**2).sum((-2, -1))/64 - m**2 < 1) & (small.std((-2, -1)) < 3)
     return dict(black=black, white=white, flat=flat & ~black & ~white)
 
 def same_picture(
