@@ -1244,6 +1244,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '', 'doc_host': '', 'git_url
                               'sim_nb.video._turn_of': ('video.html#_turn_of', 'sim_nb/video.py'),
                               'sim_nb.video.encode_video': ('video.html#encode_video', 'sim_nb/video.py'),
                               'sim_nb.video.open_picture': ('video.html#open_picture', 'sim_nb/video.py'),
+                              'sim_nb.video.orientation': ('video.html#orientation', 'sim_nb/video.py'),
                               'sim_nb.video.probe_video': ('video.html#probe_video', 'sim_nb/video.py'),
                               'sim_nb.video.read_picture': ('video.html#read_picture', 'sim_nb/video.py'),
                               'sim_nb.video.shown_size': ('video.html#shown_size', 'sim_nb/video.py'),

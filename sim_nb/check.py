@@ -24,7 +24,7 @@ from .config import ConfigError, command, import_class, load_config, override_da
 from .data import build_dataset
 from .data import DatasetError
 from .video import VideoReader, probe_video, read_picture, video_times
-from .columns import ActionRule, check_maps, label_columns, label_map, label_suspects, label_values
+from .columns import ActionRule, check_maps, check_steps, label_columns, label_map, label_suspects, label_values
 from .columns import likely_unit, make_drive, numbers, telemetry_map
 from .lerobot import drive_columns, episode_drive, episode_rows, episodes_of, find_camera, load_episodes, load_info, match_frames
 from .drives import Drives, drive_folders, drive_layout, drive_pictures, folder_columns, folder_map
@@ -158,7 +158,7 @@ def _read_rows(eps, columns, total, optional=()):
         except DatasetError as e: yield ep, e
 
 # %% ../nbs/17_check.ipynb #8df37445
-_SEEN = ('nan', 'limit', 'time-order', 'label-range')   # errors that the checks below find in every row, not only in the first
+_SEEN = ('nan', 'limit', 'time-order', 'time-units', 'time-rate', 'label-range')   # errors that the checks below find in every row, not only in the first
 
 def _number(x, where):
     "Numbers as they are, NaN where there is none"
@@ -180,7 +180,10 @@ def _recording(name, drive, where, cols, fps, strict, places, heads, rule, label
     rec = Recording(name, drive, x[:, :len(CHANNELS)], {}, t - (t[0] if n and np.isfinite(t[0]) else 0), fps)
     rec.labels = _lenient_labels(rec, cols, n, heads, labels)
     if rule: rec.labels['action_id'] = np.where(rec.labels['action_id'] < 0, rule(*x[:, len(CHANNELS):].T), rec.labels['action_id'])
-    try: return rec, strict()
+    try:
+        d = strict()
+        if fps: check_steps([d], name, fps)
+        return rec, d
     except DatasetError as e:
         if e.code not in _SEEN: rec.problems.append(rec.problem('unreadable', e))
     return rec, None

@@ -14,7 +14,7 @@ from fastcore.basics import patch
 from PIL import Image
 from .labels import CHANNELS, HEADS, WEIGHT
 from .data import DatasetError, MissingFileError
-from .video import open_picture, read_picture, shown_size
+from .video import open_picture, orientation, read_picture, shown_size
 from .lerobot import LeRobotDataset
 from .columns import (ActionRule, DriveDataset, check_maps, check_steps, episode_numbers, find_source, frames_key, height_width,
                             label_columns, label_suspects, label_twins, make_drive, parse_source, say_labels, say_once, telemetry_map)
@@ -288,7 +288,7 @@ def _check_sizes(self:FrameFolder):
         with open_picture(p) as im:
             came = shown_size(im)
             size = size or came
-            self._jpeg.append((im.format, im.mode) == ('JPEG', 'RGB') and im.getexif().get(0x112, 1) == 1)
+            self._jpeg.append((im.format, im.mode) == ('JPEG', 'RGB') and orientation(im) == 1)
         if not self.image_size and came != size:
             raise DatasetError(p, f'height, width {size}', f'{came}',
                                'Pass image_size=(H, W) to bring all frames to one size')

@@ -712,7 +712,7 @@ class LeRobotDataset(DriveDataset):
         eps = [every[i] for i in episode_numbers(episodes, len(every), path)]
         drives = self._read(eps, telemetry, labels, derive_action, len(every), on_limit)
         check_steps(drives, self.root.name, fps)
-        ok = self._place(every, eps, drives, .5/fps if tolerance_s is None else tolerance_s, on_drop, match)
+        ok = self._place(every, eps, drives, .5/fps if tolerance_s is None else max(tolerance_s, .25/fps), on_drop, match)
         super().__init__(Path(path).name, drives, fps, self.videos, F, spacing_s, stride_s, tolerance_s, on_drop, ok)
 
 # %% ../nbs/13_lerobot.ipynb #55e54cbb

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['encode_video', 'VideoInfo', 'probe_video', 'VideoReader', 'video_times', 'video_histogram', 'open_picture',
-           'shown_size', 'read_picture']
+           'orientation', 'shown_size', 'read_picture']
 
 # %% ../nbs/11_video.ipynb #b534b299
 import os
@@ -121,7 +121,7 @@ def _turn_of(frame, path):
 def _first_turn(box, st, path):
     "How the pictures of an open video are to be turned; damage is found later, when they are read"
     st.codec_context.thread_count = 1
-    try: return _turn_of(next(box.decode(st)), path)
+    try: box.seek(0); return _turn_of(next(box.decode(st)), path)
     except (av.FFmpegError, StopIteration): return _Turn()
 
 # %% ../nbs/11_video.ipynb #907bcf3a
@@ -262,12 +262,19 @@ def open_picture(
         raise DatasetError(path, most, str(e), 'Make it smaller, or take its line out of frames.csv') from e
     except Exception as e: raise DatasetError(path, 'a picture that opens', str(e) or type(e).__name__, fix) from e
 
+def orientation(
+    im,         # an open picture
+) -> int:       # 1 to 8, as EXIF counts; 1 is upright
+    "How a picture is to be turned, before it is decoded"
+    try: return (im.getexif() if im.format != 'PNG' or 'exif' in im.info else {}).get(0x112, 1)
+    except Exception as e:
+        raise DatasetError(getattr(im, 'filename', 'a picture'), 'EXIF that can be read', str(e) or type(e).__name__, 'Save the picture again') from e
+
 def shown_size(
     im,         # an open picture
 ) -> tuple:     # (H, W) as it is shown, before it is decoded
     "Height and width, turned as EXIF says"
-    turned = (im.getexif() if im.format != 'PNG' or 'exif' in im.info else {}).get(0x112, 1) in (5, 6, 7, 8)
-    return im.size if turned else im.size[::-1]
+    return im.size if orientation(im) in (5, 6, 7, 8) else im.size[::-1]
 
 # %% ../nbs/11_video.ipynb #12ce2fcf
 def _to_rgb(im, path):
