@@ -37,8 +37,9 @@ class DatasetError(ValueError):
         expected=None,  # what should be there
         came=None,      # what is there
         fix=None,       # what the reader of this message can do
+        code=None,      # the name that `sim_check` gives to such a finding
     ):
-        self.where, self.expected, self.came, self.fix = where, expected, came, fix
+        self.where, self.expected, self.came, self.fix, self.code = where, expected, came, fix, code
         super().__init__(where if fix is None else f"{where}: expected {expected}, came {came}. {fix}.")
 
 class MissingFileError(DatasetError, FileNotFoundError):
@@ -852,12 +853,23 @@ class TelemetryStats:
 
     def __call__(self, x): return (x - self.mean.to(x)) / self.std.to(x)
 
+# %% ../nbs/10_data.ipynb #ac8ccbd0
+def _say_beyond(ds):
+    "Warn of readings that no rover can have: one of them spoils the statistics of its channel"
+    bad = [(s.start + i, j) for s in _pieces(len(ds)) for i, j in np.argwhere(beyond_limit(np.asarray(ds.telemetry[s])) & (np.asarray(ds.weight[s]) > 0)[:, None])]
+    if not bad: return
+    (i, j), ids = bad[0], getattr(ds, 'sample_ids', None)
+    c, who = CHANNELS[j], repr(ids[int(i)]) if ids is not None else f'window {i}'
+    log.warning(f"telemetry statistics: {who}, channel {c.name}: {ds.telemetry[i][j]:g}, the limit is {c.limit:g} {c.unit}, and {len(bad)-1} more such values: "
+                f"they spoil mean and std. Repair them, or leave them out (on_limit='skip' of recorded drives, a weight of 0)")
+
 # %% ../nbs/10_data.ipynb #52316d8c
 @patch(cls_method=True)
 def fit(cls: TelemetryStats,
     ds: SimDataset,  # the training split
 ) -> 'TelemetryStats':
     "Measure a dataset"
+    _say_beyond(ds)
     def total(f): return sum(f(np.asarray(ds.telemetry[s], np.float64)[np.asarray(ds.weight[s]) > 0]).sum(0) for s in _pieces(len(ds)))
     n = total(lambda x: np.ones(len(x)))
     if not n: raise ValueError(

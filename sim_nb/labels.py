@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['RISKS', 'REASONS', 'ACTIONS', 'HIGH', 'IGNORE_INDEX', 'FRAMES', 'VIS_FEATS', 'TELEMETRY', 'WEIGHT', 'SAMPLE_ID',
-           'HEADS', 'CHANNELS', 'MOVED', 'Head', 'label_maps', 'label_id', 'did_you_mean', 'Channel', 'moved']
+           'HEADS', 'CHANNELS', 'COLUMN', 'MOVED', 'Head', 'label_maps', 'label_id', 'did_you_mean', 'Channel',
+           'channel', 'beyond_limit', 'moved']
 
 # %% ../nbs/00_labels.ipynb #ad70acba
 import difflib, importlib
@@ -89,6 +90,24 @@ CHANNELS = (
     Channel('gz', 'rad/s', 'yaw rate of the gyroscope', 20., -1),
     Channel('v',  'm/s',   'forward speed of the wheels', 20.),
     Channel('w',  'rad/s', 'yaw rate of the wheels, left positive', 20., -1))
+
+# %% ../nbs/00_labels.ipynb #72bf3671
+COLUMN = {c.name: i for i, c in enumerate(CHANNELS)}  # name of a channel -> its place in the vector
+
+def channel(
+    x,         # telemetry [..., 8], an array or a tensor
+    *names,    # of channels; several give [..., n]
+):             # the numbers of one channel [...], or of several
+    "Channels by name"
+    at = [COLUMN[o] for o in names]
+    return x[..., at[0] if len(at) == 1 else at]
+
+# %% ../nbs/00_labels.ipynb #6a21afa4
+def beyond_limit(
+    x,          # telemetry, a numpy array [..., 8]
+):              # bool [..., 8]; not true for NaN
+    "Values that no rover of this kind can have"
+    return abs(x) > [c.limit for c in CHANNELS]
 
 # %% ../nbs/00_labels.ipynb #f10d6ca0
 MOVED = {  # old room -> the room of today: names

@@ -31,7 +31,7 @@ from fastcore.basics import patch
 from joblib import Parallel, delayed, parallel_config
 from PIL import Image as PILImage
 from tqdm import tqdm
-from .labels import REASONS, ACTIONS, HEADS, HIGH, IGNORE_INDEX
+from .labels import REASONS, ACTIONS, HEADS, HIGH, IGNORE_INDEX, COLUMN
 from .files import atomic_open, cache_folder, check_folder
 from .video import encode_video, video_histogram
 from .lerobot import LeRobotDataset, LeRobotWriter, SIM_COLUMNS
@@ -837,10 +837,10 @@ def measure(true, rng):
 # %% ../nbs/15_world.ipynb #559eb5e7
 def break_sensor(drive, fault, rng):
     "Apply one fault to a finished drive; labels stay"
-    t = drive.telemetry
-    if fault == 'drop_channel': t[:, rng.integers(8)] = 0
-    if fault == 'g_units': t[:, :3] /= 9.81
-    if fault == 'swapped_axes': t[:, [0, 1, 3, 4]] = t[:, [1, 0, 4, 3]]
+    t, at = drive.telemetry, lambda *names: [COLUMN[k] for k in names]
+    if fault == 'drop_channel': t[:, rng.integers(len(COLUMN))] = 0
+    if fault == 'g_units': t[:, at('ax', 'ay', 'az')] /= 9.81
+    if fault == 'swapped_axes': t[:, at('ax', 'ay', 'gx', 'gy')] = t[:, at('ay', 'ax', 'gy', 'gx')]
     if fault == 'frozen_frame':
         a = int(len(t)*rng.uniform(.1, .4))
         drive.frames[a:] = drive.frames[a]
