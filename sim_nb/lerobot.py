@@ -330,7 +330,7 @@ def load_info(
     except ValidationError as e:
         o = e.errors()[0]
         k = '.'.join(map(str, o['loc']))
-        want = 'frames per second' if k == 'fps' else o['msg'].replace('Input should be ', '')
+        want = 'frames per second' if k == 'fps' else o['msg'].replace('Input should be ', '').replace('dictionary or instance of _Feature', 'dictionary')
         raise DatasetError(f'{path}, field {k}', want, repr(info.get(k) if k in info or '.' not in k else o['input'])[:80], 'Repair info.json') from None
     return info
 
