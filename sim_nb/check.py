@@ -11,25 +11,34 @@ __all__ = ['CODES', 'THUMB', 'UNITS', 'NAMES', 'LINT', 'LINT_ALL', 'RULES', 'PAI
            'check_conflicts', 'audit', 'count_table', 'episode_table', 'finding_table', 'check_report', 'opening',
            'main']
 
+# %% ../nbs/17_check.ipynb #85b550aa
+from .cli import sim_check
+
+# %% ../nbs/17_check.ipynb #f2ab845b
+if __name__ == '__main__' and __spec__: raise SystemExit(sim_check())  # python -m sim_nb.check
+
 # %% ../nbs/17_check.ipynb #5a51059f
-import argparse, contextlib, inspect, logging
+import contextlib, inspect, logging
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 # %% ../nbs/17_check.ipynb #ddbca0c6
 import numpy as np
 from PIL import Image
-from .labels import ACTIONS, CHANNELS, HEADS, HIGH, IGNORE_INDEX, REASONS, RISKS, WEIGHT, beyond_limit, channel
-from .config import ConfigError, command, import_class, load_config, override_data, read_yaml
-from .data import build_dataset
-from .data import DatasetError
+from .labels import ACTIONS, CHANNELS, HEADS, HIGH, IGNORE_INDEX, REASONS, RISKS, beyond_limit
+from .labels import channel
+from .config import ConfigError, import_class, load_config, override_data, read_yaml
+from .data import build_dataset, DatasetError
 from .video import VideoReader, probe_video, read_picture, video_times
-from .columns import ActionRule, check_maps, check_steps, label_columns, label_map, label_suspects, label_values
-from .columns import likely_unit, make_drive, numbers, telemetry_map
-from .lerobot import drive_columns, episode_drive, episode_rows, episodes_of, find_camera, load_episodes, load_info, match_frames
-from .drives import Drives, drive_folders, drive_layout, drive_pictures, folder_columns, folder_map
-from .files import write_json
-from .lint import LINT_RULES, Finding, blind, lint_telemetry, moving, same_picture
+from .columns import ActionRule, label_columns, label_suspects
+from .columns import label_values, likely_unit, telemetry_map, check_maps, check_steps
+from .columns import label_map, make_drive, numbers
+from .lerobot import episode_rows, find_camera, load_episodes, load_info, drive_columns, episode_drive
+from .lerobot import episodes_of, match_frames
+from .drives import Drives, drive_folders, drive_layout, drive_pictures, folder_columns
+from .drives import folder_map
+from .files import check_writable, write_json
+from .lint import LINT_RULES, Finding, lint_telemetry, blind, moving, same_picture
 from .tables import Report, text_table
 
 # %% ../nbs/17_check.ipynb #7e7b43ac
@@ -875,34 +884,12 @@ def opening(
     return None, use, kw.get('F'), kw.get('spacing_s')
 
 # %% ../nbs/17_check.ipynb #9d2f0c12
-def _parser():
-    p = argparse.ArgumentParser('sim_check', description='Look for defects, contradictions and leaks in a dataset.',
-                                epilog='Exit code: 0 no errors, 1 errors in the data, 2 a wrong argument.')
-    p.add_argument('--data', required=True, help='folder of a LeRobot dataset, of drives with a frames.csv, or of one drive')
-    p.add_argument('--against', nargs='+', default=[], metavar='SPLIT', help='other splits, to look for leaks')
-    p.add_argument('--out', help='report to write: an .html page, or the findings as .json')
-    p.add_argument('--F', type=int, help='frames per window (default: of the config, or 8)')
-    p.add_argument('--telemetry', help='telemetry map: a preset, or {channel: source}')
-    p.add_argument('--camera', help='camera of a LeRobot dataset, when it has several')
-    p.add_argument('--config', help='open the data as this config does: a file, a packaged name, or a run folder')
-    p.add_argument('--set', nargs='+', action='extend', default=[], metavar='KEY=VALUE',
-                   help='how the data is opened, e.g. data.dataset_kwargs.labels={risk: hazard}')
-    p.add_argument('--class', dest='cls', metavar='PATH',
-                   help='open the data with this dataset class, e.g. sim_nb.data.DummySimDataset')
-    p.add_argument('--no-frames', action='store_true', help='leave the pictures out: fast')
-    return p
-
-@command
-def main(
-    args=None,  # list of words; None: those of the command line
-):
+@sim_check.runs
+def main(a):  # the words of `sim_check`
     "`sim_check`: an audit of a dataset; exit code 1 when there are errors"
-    p = _parser()
-    a = p.parse_args(args)
-    if a.F is not None and a.F < 1: p.error(f'--F is {a.F}: expected 1 frame or more')
-    if a.out and Path(a.out).suffix not in ('.html', '.json'): p.error(f'--out is {a.out}: expected a name that ends in .html or .json')
     kw = dict(telemetry=a.telemetry and read_yaml(a.telemetry, '--telemetry'), camera=a.camera)
     cls, kw, F, spacing_s = opening(a.config, a.set, a.cls, **{k: v for k, v in kw.items() if v})
+    if a.out: check_writable(a.out, '--out')
     recs, *others = [open_data(o, cls, not a.no_frames, **kw) for o in (a.data, *a.against)]
     findings = audit(recs, others, a.F or F or 8, spacing_s)
     _print_audit(recs, findings)
@@ -910,7 +897,3 @@ def main(
         write_json(a.out, dict(findings=[f.to_dict() for f in findings], counts=count_table(recs)))
     elif a.out: print(f'report: {check_report(recs, findings, a.out)}')
     if any(f.severity == 'error' for f in findings): raise SystemExit(1)
-
-# %% ../nbs/17_check.ipynb #874a9f9f
-#| eval: false
-if __name__ == '__main__': main()

@@ -15,7 +15,7 @@ import difflib, functools, hashlib, logging, math, re
 from dataclasses import dataclass
 import numpy as np
 from fastcore.basics import patch
-from .labels import ACTIONS, CHANNELS, HEADS, IGNORE_INDEX, beyond_limit, did_you_mean
+from .labels import ACTIONS, CHANNELS, HEADS, IGNORE_INDEX, beyond_limit
 from .data import DatasetError, FrameDataset
 
 # %% ../nbs/12_columns.ipynb #78fbabce

@@ -8,10 +8,9 @@ __all__ = ['drive_folders', 'name_order', 'picture_numbers', 'folder_map', 'Fram
 
 # %% ../nbs/14_drives.ipynb #06a83122
 import csv, inspect, io, logging, os, re
-from pathlib import Path, PurePath
+from pathlib import Path
 import numpy as np, torch
 from fastcore.basics import patch
-from PIL import Image
 from .labels import CHANNELS, HEADS, WEIGHT
 from .data import DatasetError, MissingFileError
 from .video import open_picture, orientation, read_picture, shown_size

@@ -7,15 +7,16 @@ __all__ = ['encode_video', 'VideoInfo', 'probe_video', 'VideoReader', 'video_tim
            'orientation', 'shown_size', 'read_picture']
 
 # %% ../nbs/11_video.ipynb #b534b299
-import os
+import av
+import numpy as np
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-import av, numpy as np
 from av.video.reformatter import VideoReformatter
 from fastcore.basics import patch
 from PIL import Image, ImageOps
 from .data import DatasetError, MissingFileError
+from .files import atomic_open
 
 # %% ../nbs/11_video.ipynb #be5fbda2
 def _check_frame(
@@ -46,17 +47,14 @@ def encode_video(
     "Write an H.264 mp4; the same frames give the same bytes"
     path, n, size = Path(path), 0, None
     path.parent.mkdir(parents=True, exist_ok=True)
-    tmp = path.with_name(f'.{path.stem}.{os.getpid()}.part.mp4')
-    try:
-        with av.open(str(tmp), 'w', options={'fflags': '+bitexact'}) as out:
+    with atomic_open(path, 'wb') as f:
+        with av.open(f, 'w', format='mp4', options={'fflags': '+bitexact'}) as out:
             for n, x in enumerate(frames, 1):
                 x = _check_frame(x, size, f'{path}, frame {n-1}')
                 if size is None: size, st = x.shape[:2], _h264_stream(out, x.shape[:2], fps, gop, crf)
                 out.mux(st.encode(av.VideoFrame.from_ndarray(x, format='rgb24')))
             if n: out.mux(st.encode())
         if not n: raise DatasetError(path, 'at least one frame', 'none', 'Give the frames of an episode')
-        os.replace(tmp, path)
-    finally: tmp.unlink(missing_ok=True)
     return n
 
 # %% ../nbs/11_video.ipynb #92d182fa
