@@ -32,7 +32,8 @@ def _text_of(path):
     enc = 'utf-16' if b[:2] in (b'\xff\xfe', b'\xfe\xff') else 'utf-8-sig'
     try: text = b.decode(enc)
     except UnicodeDecodeError as e: raise DatasetError(path, 'CSV text in UTF-8', str(e), 'Save it as CSV in UTF-8') from e
-    if '\0' in text: raise DatasetError(f'{path}, line {text[:text.index(chr(0))].count(chr(10)) + 1}', 'CSV text', 'a NUL character', 'Save it as CSV again')
+    odd = re.search(r'[\x00-\x08\x0b-\x0c\x0e-\x1f\x7f]', text)
+    if odd: raise DatasetError(f'{path}, line {text[:odd.start()].count(chr(10)) + 1}', 'CSV text', f'the control character {odd[0]!r}', 'Save it as CSV again')
     return text
 
 _SEPARATORS = {',': 'commas', ';': 'semicolons', '\t': 'tabs', '|': 'bars'}

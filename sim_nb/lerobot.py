@@ -9,18 +9,23 @@ __all__ = ['SIM_COLUMNS', 'MATCH', 'column_stats', 'image_stats', 'LeRobotWriter
 
 # %% ../nbs/13_lerobot.ipynb #fb48f05e
 import json, logging, os, re, shutil, string
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 from collections import OrderedDict
 from dataclasses import dataclass
 from pathlib import Path
-import numpy as np, pyarrow as pa, pyarrow.parquet as pq
 from fastcore.basics import patch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from .labels import CHANNELS, HEADS, WEIGHT
+from .labels import CHANNELS, HEADS, WEIGHT, moved
 from .data import DatasetError, MissingFileError
+from .files import NewFolder
 from .video import VideoReader, encode_video, probe_video, video_histogram, video_times
-from .columns import (ActionRule, DriveDataset, check_maps, check_steps, episode_numbers, find_source, frames_key, height_width,
-                            label_candidates, label_columns, label_like, label_suspects, label_twins, make_drive, nearest_time,
-                            parse_source, say_labels, telemetry_map)
+from .columns import ActionRule, DriveDataset
+from .columns import find_source, label_candidates
+from .columns import label_columns, label_like, label_suspects, parse_source, telemetry_map, check_maps
+from .columns import check_steps, episode_numbers, frames_key, height_width, label_twins, make_drive
+from .columns import nearest_time, say_labels
 from .config import moved
 
 # %% ../nbs/13_lerobot.ipynb #d99ea3e6
@@ -97,9 +102,8 @@ class LeRobotWriter:
         columns = {**(SIM_COLUMNS if columns is None else columns), **_INDEX_COLUMNS}
         self.features = {k: _feature(s) for k, s in columns.items()}
         self.episodes, self.tasks, self.rows, self.hists = [], [], [], []
-        self.part = self.root.with_name(f'.{self.root.name}.part')  # becomes `root` on close
-        shutil.rmtree(self.part, ignore_errors=True)
-        self.part.mkdir(parents=True)
+        self.folder = NewFolder(self.root)
+        self.part = self.folder.path  # becomes `root` on close
         self._data = None
     def __enter__(self): return self
 
@@ -263,20 +267,21 @@ def close(self:LeRobotWriter) -> Path:  # folder of the finished dataset
     pq.write_table(_tasks_table(self.tasks), self.part/'meta/tasks.parquet')
     _write_json(self.part/'meta/stats.json', self._stats())
     _write_json(self.part/'meta/info.json', self._info())
-    if self.root.exists(): shutil.rmtree(self.root)
-    os.replace(self.part, self.root)
+    self.folder.done()
     return self.root
 
 @patch
 def abort(self:LeRobotWriter):
     "Forget the dataset: nothing stays on disk"
     if self._data is not None: self._data.close()
-    shutil.rmtree(self.part, ignore_errors=True)
+    self.folder.drop()
 
 @patch
 def __exit__(self:LeRobotWriter, typ, val, tb):
     try:
         if typ is None: self.close()
+        elif full := self.folder.full(val): raise full from None
+    except OSError as e: raise self.folder.full(e) or e from None
     finally: self.abort()
 
 # %% ../nbs/13_lerobot.ipynb #b5953518
