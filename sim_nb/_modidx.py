@@ -289,6 +289,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '', 'doc_host': '', 'git_url
                                     'sim_nb.closed_loop._interval': ('closed_loop.html#_interval', 'sim_nb/closed_loop.py'),
                                     'sim_nb.closed_loop._judge_of': ('closed_loop.html#_judge_of', 'sim_nb/closed_loop.py'),
                                     'sim_nb.closed_loop._one': ('closed_loop.html#_one', 'sim_nb/closed_loop.py'),
+                                    'sim_nb.closed_loop._times': ('closed_loop.html#_times', 'sim_nb/closed_loop.py'),
                                     'sim_nb.closed_loop.against': ('closed_loop.html#against', 'sim_nb/closed_loop.py'),
                                     'sim_nb.closed_loop.carry_out': ('closed_loop.html#carry_out', 'sim_nb/closed_loop.py'),
                                     'sim_nb.closed_loop.clearance': ('closed_loop.html#clearance', 'sim_nb/closed_loop.py'),
