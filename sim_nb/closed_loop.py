@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['NEAR', 'LATENCY_MS', 'GUARDS', 'FAR', 'STEP_S', 'DRIVERS', 'MEASURES', 'MOST', 'touched', 'moved_how', 'clearance',
            'Fixed', 'Oracle', 'OnBoard', 'make_judge', 'carry_out', 'World', 'Count', 'drive', 'drives', 'rates',
-           'against', 'warnings', 'report', 'main', 'keep_drives', 'read_drives']
+           'twins', 'against', 'warnings', 'report', 'main', 'keep_drives', 'read_drives']
 
 # %% ../nbs/64_closed_loop.ipynb #946d69d9
 import argparse, itertools, json, math, os, time
@@ -281,7 +281,17 @@ def rates(
                       interval=_interval(spread))
     return res
 
-# %% ../nbs/64_closed_loop.ipynb #50bb1092
+# %% ../nbs/64_closed_loop.ipynb #3c36a465
+def twins(
+    rows: list,       # of `drive` with a guard
+    none: list,       # without, of the same scenes or of more
+) -> list:            # as many as `rows`
+    "The unguarded drives of the same scenes"
+    known = {r['episode']: r for r in none}
+    if alone := [r['episode'] for r in rows if r['episode'] not in known]: raise ValueError(
+        f"episodes {alone[:5]} have no unguarded twin: drive the same scenes with guard 'none'")
+    return [known[r['episode']] for r in rows]
+
 MOST = 999.  # "so many times fewer" when nothing happened any more
 
 def _times(without, guarded):
@@ -293,8 +303,7 @@ def against(
     none: list,       # of the same scenes without
 ) -> dict:            # measure -> how many times fewer per 100 m, with its interval; distance lost
     "A guard against none, paired by scene"
-    if [r['episode'] for r in rows] != [r['episode'] for r in none]: raise ValueError(
-        "the two lists are of other scenes: a paired comparison needs the same episodes in the same order")
+    none = twins(rows, none)
     (m, m0), pick, res = (np.array([r['metres'] for r in o]) for o in (rows, none)), _draws(len(rows)), {}
     for k in ('person, forwards', 'thing, forwards', 'forwards'):
         n, n0 = (np.array([MEASURES[k](r) for r in o]) for o in (rows, none))
@@ -310,7 +319,7 @@ def warnings(
 ) -> list:            # seconds, one per prevented contact that a span of the guard came before
     "How long before a contact that did not happen the guard began to act"
     out = []
-    for r, o in zip(rows, none):
+    for r, o in zip(rows, twins(rows, none)):
         first = next((c for c in o['contacts'] if c[2] == 'forwards'), None)
         if first is None: continue
         t, kind = first[:2]
@@ -324,7 +333,7 @@ def report(
     done: dict,      # guard -> list of `drive`
 ) -> str:            # markdown
     "Contacts per 100 m with their intervals, and what it costs"
-    head = ('guard', 'people, forwards', 'things, forwards', 'others', 'near misses', 'needless stops', 'm', 'lost',
+    head = ('guard', 'drives', 'people, forwards', 'things, forwards', 'others', 'near misses', 'needless stops', 'm', 'lost',
             'impact m/s', 'warning s')
     lines = ['| ' + ' | '.join(head) + ' |', '|' + '---|'*len(head)]
     for name, rows in done.items():
@@ -332,10 +341,10 @@ def report(
         cell = lambda k: f"{q[k]['per_100m']:.1f} ({q[k]['interval'][0]:.1f} to {q[k]['interval'][1]:.1f})"
         other = 100*(q['backwards']['n'] + q['still']['n'])/m
         speeds = [c[3] for r in rows for c in r['contacts'] if c[2] == 'forwards']
-        twins = done.get('none') if name != 'none' else None
-        lost = f"{against(rows, twins)['lost']:.0%}" if twins else ''
-        warn = warnings(rows, twins) if twins else []
-        row = [name, cell('person, forwards'), cell('thing, forwards'), f'{other:.1f}', cell('near misses'),
+        none = done.get('none') if name != 'none' else None
+        lost = f"{against(rows, none)['lost']:.0%}" if none else ''
+        warn = warnings(rows, none) if none else []
+        row = [name, str(len(rows)), cell('person, forwards'), cell('thing, forwards'), f'{other:.1f}', cell('near misses'),
                cell('needless stops'), f'{m:.0f}', lost, *(f'{np.median(o):.{n}f}' if o else '' for o, n in ((speeds, 2), (warn, 1)))]
         lines.append('| ' + ' | '.join(row) + ' |')
     return '\n'.join(lines)
