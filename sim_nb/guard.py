@@ -5,13 +5,13 @@
 # %% auto #0
 __all__ = ['ListeningStream', 'Place', 'fit_place', 'SimGuard', 'listen', 'own_table']
 
-# %% ../nbs/60_guard.ipynb #7362d15b
-from dataclasses import asdict, dataclass
+# %% ../nbs/60_guard.ipynb #2352876b
+import threading
+from dataclasses import dataclass
 import numpy as np
 
 # %% ../nbs/60_guard.ipynb #ee189ad0
 from .labels import HIGH, VIS_FEATS
-from .model import decode
 from .policy import TABLE, Policy, change
 from .stream import SimStream, seconds
 from .ood import DriftAlarm, FeatureScore
@@ -72,12 +72,14 @@ class SimGuard:
         meta = self.stream.inf.metadata
         self.place = Place.from_dict(meta['place']) if place is None and meta.get('place') else place
         self.policy = policy or Policy(own_table(meta) if table is None else table)
+        self.lock = threading.RLock()  # a second thread waits
         self.reset()
 
     def reset(self):
         "Forget all frames, decisions and doubts"
-        self.stream.reset(); self.policy.reset()
-        self.last, self.drift = None, 0.
+        with self.lock:
+            self.stream.reset(); self.policy.reset()
+            self.last, self.drift = None, 0.
 
     def __repr__(self):
         return f"SimGuard({self.stream.inf!r}, {self.policy!r}{', with its place' if self.place else ''})"
@@ -132,18 +134,20 @@ def _push(self,
     telemetry_t=None,  # time of the reading, seconds, on the same clock; None: not checked
 ) -> dict:             # the decision of the stream with p_high; v, w, did, why, answer, held, doubts, way_out
     "What may be carried out now"
-    self.stream.heard = None
-    self.last = self._hear(self.stream.push(frame, telemetry, t, now, telemetry_t))
-    return self._judge(t if now is None else now, command)
+    with self.lock:
+        self.stream.heard = None
+        self.last = self._hear(self.stream.push(frame, telemetry, t, now, telemetry_t))
+        return self._judge(t if now is None else now, command)
 
 def _decide(self,
     now,               # seconds, on the clock of the frames
     command,           # forward speed m/s, yaw rate rad/s
 ) -> dict:             # as from `push`
     "What may be carried out at a moment between two frames"
-    d = self.stream.decide(now)
-    if self.last is None or d['code'] != self.last['code']: self.last = d
-    return self._judge(now, command)
+    with self.lock:
+        d = self.stream.decide(now)
+        if self.last is None or d['code'] != self.last['code']: self.last = d
+        return self._judge(now, command)
 
 def _judge(self, now, command):
     age = seconds(now) - seconds(self.stream.last_t)
