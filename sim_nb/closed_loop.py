@@ -7,7 +7,13 @@ __all__ = ['NEAR', 'LATENCY_MS', 'FAR', 'STEP_S', 'DRIVERS', 'MEASURES', 'MOST',
            'Oracle', 'OnBoard', 'make_judge', 'carry_out', 'World', 'Count', 'drive', 'drives', 'rates', 'twins',
            'against', 'warnings', 'report', 'main', 'keep_drives', 'read_drives']
 
-# %% ../nbs/64_closed_loop.ipynb #b3b57668
+# %% ../nbs/64_closed_loop.ipynb #d3abe8e3
+from .cli import DRIVER_NAMES, GUARDS, sim_drive
+
+# %% ../nbs/64_closed_loop.ipynb #8c0a55ae
+if __name__ == '__main__' and __spec__: raise SystemExit(sim_drive())  # python -m sim_nb.closed_loop
+
+# %% ../nbs/64_closed_loop.ipynb #9c1e1a10
 import itertools, json, math, os, time
 from collections import deque
 from functools import lru_cache
@@ -16,15 +22,14 @@ import numpy as np
 from joblib import Parallel, delayed, parallel_config
 from tqdm import tqdm
 
-# %% ../nbs/64_closed_loop.ipynb #71d0ddea
+# %% ../nbs/64_closed_loop.ipynb #7ba85bbf
 from .labels import RISKS
-from .cli import DRIVER_NAMES, GUARDS, sim_drive
 from .files import atomic_open
 from .policy import ANSWERS, LADDER, TABLE, Policy, limited
 from .world import (BIAS, FPS, NOISE, SUBSTEPS, WEATHERS, Camera, Driver, FAN, LabelRules, RoverSim, Walker, _rngs,
                           hazards, label_risk, look, make_scene)
 
-# %% ../nbs/64_closed_loop.ipynb #1b42cac4
+# %% ../nbs/64_closed_loop.ipynb #3eb1892f
 def touched(
     sim,     # RoverSim
 ) -> set:    # of 'person' and 'thing'
@@ -44,7 +49,7 @@ def moved_how(
     "How the rover moved"
     return 'forwards' if v > .15 else 'backwards' if v < -.1 else 'still'
 
-# %% ../nbs/64_closed_loop.ipynb #d9c80ea7
+# %% ../nbs/64_closed_loop.ipynb #c7cd6adc
 NEAR = .3  # m
 _HULL = np.minimum(.26/np.maximum(np.abs(np.cos(FAN)), 1e-9), .17/np.maximum(np.abs(np.sin(FAN)), 1e-9))
 
@@ -54,7 +59,7 @@ def clearance(
     "Distance from the hull to the nearest thing or person in the front half"
     return float(np.maximum(see.dist - _HULL, 0).min())
 
-# %% ../nbs/64_closed_loop.ipynb #97dbb088
+# %% ../nbs/64_closed_loop.ipynb #f6f501d7
 LATENCY_MS = 20.  # from the frame to the answer: about what `sim_bench` measures for an 8-bit model and a small encoder
 FAR = dict(action='continue', reason='unknown', confidence=1., code='ok')
 
@@ -75,7 +80,7 @@ class Oracle:
         reason = 'human' if hz['person_time'] <= hz['thing_time'] else 'obstacle'
         return {**FAR, 'risk': risk, **self.policy(dict(FAR, risk=risk, reason=reason), command, t)}
 
-# %% ../nbs/64_closed_loop.ipynb #1821c913
+# %% ../nbs/64_closed_loop.ipynb #386a34ce
 class OnBoard:
     "A `SimGuard` as on a rover; its clock makes every decision take the declared time, on every machine"
     camera = True
@@ -89,7 +94,7 @@ class OnBoard:
         d = self.guard.push(frame, reading, t, command, now=t)
         return {**d, 'ms': (time.perf_counter() - start)*1e3}
 
-# %% ../nbs/64_closed_loop.ipynb #349cfd8b
+# %% ../nbs/64_closed_loop.ipynb #33ecd860
 def make_judge(
     name: str,          # one of `GUARDS`
     checkpoint=None,    # for 'guard': a checkpoint or a run folder
@@ -104,7 +109,7 @@ def make_judge(
     if name == 'guard': return OnBoard(str(checkpoint), latency_s, table, **kwargs)
     return Oracle(table or TABLE) if name == 'oracle' else Fixed('slow' if name == 'slow' else 'pass')
 
-# %% ../nbs/64_closed_loop.ipynb #ce700db7
+# %% ../nbs/64_closed_loop.ipynb #bfe3e832
 STEP_S = 1/FPS/SUBSTEPS
 
 def carry_out(
@@ -123,7 +128,7 @@ def carry_out(
         done = end
     return total/SUBSTEPS, answer
 
-# %% ../nbs/64_closed_loop.ipynb #f931e591
+# %% ../nbs/64_closed_loop.ipynb #67212557
 DRIVERS = dict(careless=(.1, .7), expert=(.9, 0.))  # care, and the least cruising speed in m/s
 
 class World:
@@ -152,7 +157,7 @@ class World:
     def walk(self):
         for o in self.walkers: o.step(self.sim, self.people_rng)
 
-# %% ../nbs/64_closed_loop.ipynb #bc4d5357
+# %% ../nbs/64_closed_loop.ipynb #7f97486c
 class Count:
     "What happens on one drive, moment by moment"
     def __init__(self): self.contacts, self.near, self.needless, self.spans, self.last = [], [], [], [], {}
@@ -177,7 +182,7 @@ class Count:
         if stop and calm and not self.last.get('stop'): self.needless.append(round(t, 2))
         self.last['stop'] = stop
 
-# %% ../nbs/64_closed_loop.ipynb #2a183da8
+# %% ../nbs/64_closed_loop.ipynb #ae09edc7
 def drive(
     episode: int,          # which scene
     judge,                 # of `make_judge`
@@ -211,7 +216,7 @@ def drive(
                 needless=count.needless, held=count.spans, changed=round(judged/max(i + 1, 1), 3), codes=codes,
                 ms=round(float(np.median(ms)), 1) if ms else None)
 
-# %% ../nbs/64_closed_loop.ipynb #582cee2c
+# %% ../nbs/64_closed_loop.ipynb #5be7fe03
 @lru_cache(2)
 def _judge_of(key): return make_judge(**json.loads(key, object_hook=_as_table))
 
@@ -226,7 +231,7 @@ def _one(key, episode, kw):
     torch.set_num_threads(1)
     return drive(episode, _judge_of(key), **kw)
 
-# %% ../nbs/64_closed_loop.ipynb #415035fb
+# %% ../nbs/64_closed_loop.ipynb #1749c56b
 def drives(
     guard: str,         # one of `GUARDS`
     episodes,           # how many, or which
@@ -252,7 +257,7 @@ def drives(
         pool = Parallel(min(workers or cores, len(which)), batch_size=1, return_as='generator')
         return bar(pool(delayed(_one)(key, e, kwargs) for e in which))
 
-# %% ../nbs/64_closed_loop.ipynb #b87b2dd2
+# %% ../nbs/64_closed_loop.ipynb #48753255
 MEASURES = {  # name -> how many on one drive
     'person, forwards': lambda r: sum(k == 'person' and h == 'forwards' for _, k, h, _ in r['contacts']),
     'thing, forwards': lambda r: sum(k == 'thing' and h == 'forwards' for _, k, h, _ in r['contacts']),
@@ -266,7 +271,7 @@ def _draws(n, draws=2000, seed=0): return np.random.default_rng(seed).integers(0
 
 def _interval(x): return [float(o) for o in np.nanquantile(x, [.025, .975])]
 
-# %% ../nbs/64_closed_loop.ipynb #3db3c257
+# %% ../nbs/64_closed_loop.ipynb #4dedc6aa
 def rates(
     rows: list,       # of `drive`
 ) -> dict:            # measure -> n, per_100m, per_hour, and the 95 % interval of per_100m
@@ -280,7 +285,7 @@ def rates(
                       interval=_interval(spread))
     return res
 
-# %% ../nbs/64_closed_loop.ipynb #3c36a465
+# %% ../nbs/64_closed_loop.ipynb #ef45fa81
 def twins(
     rows: list,       # of `drive` with a guard
     none: list,       # without, of the same scenes or of more
@@ -311,7 +316,7 @@ def against(
     lost = 1 - m[pick].sum(1)/m0[pick].sum(1)
     return res | dict(lost=float(1 - m.sum()/m0.sum()), lost_interval=_interval(lost))
 
-# %% ../nbs/64_closed_loop.ipynb #e35a6157
+# %% ../nbs/64_closed_loop.ipynb #f5e4b7d0
 def warnings(
     rows: list,       # of `drive` with a guard
     none: list,       # of the same scenes without
@@ -327,7 +332,7 @@ def warnings(
         if spans: out.append(round(t - spans[-1], 2))
     return out
 
-# %% ../nbs/64_closed_loop.ipynb #48f755a1
+# %% ../nbs/64_closed_loop.ipynb #4131f32d
 def report(
     done: dict,      # guard -> list of `drive`
 ) -> str:            # markdown
@@ -348,7 +353,7 @@ def report(
         lines.append('| ' + ' | '.join(row) + ' |')
     return '\n'.join(lines)
 
-# %% ../nbs/64_closed_loop.ipynb #e8aacdf5
+# %% ../nbs/64_closed_loop.ipynb #6cf105b2
 @sim_drive.runs
 def main(a):  # the words of `sim_drive`
     "Drive through the world in a closed loop and count the accidents, with and without a guard"
@@ -359,7 +364,7 @@ def main(a):  # the words of `sim_drive`
     print(report(done))
     if a.out: keep_drives(a.out, done, **kw, episodes=a.episodes)
 
-# %% ../nbs/64_closed_loop.ipynb #bbfee108
+# %% ../nbs/64_closed_loop.ipynb #23420466
 def keep_drives(
     path,         # JSON file
     done: dict,   # guard -> list of `drive`
