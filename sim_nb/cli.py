@@ -4,10 +4,11 @@
 
 # %% auto #0
 __all__ = ['COMMANDS', 'CHECKPOINT', 'DATA', 'DEVICE', 'BACKEND', 'BATCH_SIZE', 'CONFIG', 'SET', 'OPEN_AS', 'THREADS', 'SPLITS',
-           'LAYOUTS', 'WEATHERS', 'FAULTS', 'sim_world', 'sim_check', 'sim_cache', 'LLMS', 'sim_download', 'sim_train',
-           'sim_predict', 'sim_eval', 'sim_export', 'UNITS', 'sim_calibrate', 'sim_metrics', 'TABLES', 'PARTS',
-           'sim_ablate', 'sim_bench', 'Word', 'word', 'choice', 'positive', 'named_value', 'report_file',
-           'one_line_mistakes', 'behind', 'make_parser', 'hint', 'Command', 'declared', 'list_commands']
+           'LAYOUTS', 'WEATHERS', 'FAULTS', 'sim_world', 'GUARDS', 'DRIVER_NAMES', 'sim_drive', 'sim_check',
+           'sim_cache', 'LLMS', 'sim_download', 'sim_train', 'sim_predict', 'sim_eval', 'sim_export', 'UNITS',
+           'sim_calibrate', 'sim_metrics', 'TABLES', 'PARTS', 'sim_ablate', 'sim_bench', 'Word', 'word', 'choice',
+           'positive', 'named_value', 'report_file', 'one_line_mistakes', 'behind', 'make_parser', 'hint', 'Command',
+           'declared', 'list_commands']
 
 # %% ../nbs/06_cli.ipynb #9b26a0e4
 import argparse, copy, difflib, importlib, json, os, sys
@@ -207,6 +208,21 @@ sim_world = Command('sim_world', 'world:main', 'Make a dataset of rover drives',
     word('--workers', 'processes (default: one per core; 0: none)', type=int),
     word('--unsure', 'a frame has no label (-100) when a true value is within this share of a threshold (default 0.1)',
          type=float, default=.1))
+
+# %% ../nbs/06_cli.ipynb #37b4dbd7
+GUARDS, DRIVER_NAMES = ('none', 'guard', 'slow', 'oracle'), ('careless', 'expert')
+
+sim_drive = Command('sim_drive', 'closed_loop:main', 'Drive in a closed loop and count the accidents, with and without a guard',
+    CHECKPOINT.but(help='a checkpoint file, or a run folder and then its best one; --guard guard needs it', required=False),
+    word('--episodes', 'how many drives, each in a scene of its own (default 60)', type=int, default=60),
+    word('--seed', 'another seed gives other scenes (default 77)', type=int, default=77),
+    choice('--driver', DRIVER_NAMES, 'who drives (default careless)', default='careless'),
+    choice('--guard', GUARDS, 'who judges the commands; none is driven, too (default guard)', default='guard'),
+    word('--latency-ms', 'added to the declared time of a decision, ms (default 0)', type=float, default=0.),
+    choice('--weather', WEATHERS, f'one of {WEATHERS}', default='clear', metavar='WEATHER'),
+    word('--seconds', 'length of a drive in s (default 25)', type=float, default=25.),
+    word('--workers', 'processes (default: one per core; 0: none)', type=int),
+    word('--out', 'keep the drives in this JSON file'))
 
 # %% ../nbs/06_cli.ipynb #8a415168
 sim_check = Command('sim_check', 'check:main', 'Look for defects, contradictions and leaks in a dataset.',
