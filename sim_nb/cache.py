@@ -18,7 +18,7 @@ from tqdm.auto import tqdm
 
 from .labels import FRAMES
 from .config import ConfigError, SimConfig, command
-from .data import FrameDataset, WindowDataset, build_dataset, build_split
+from .data import FrameDataset, WindowDataset, build_dataset, build_split, how_opened
 from .vision import Encoder, load_encoder
 from .files import cache_home, file_digest
 from .vision import DTYPES, PATHS, candidates, one_thread, parse_size, ready_path, resize_frames
@@ -305,6 +305,7 @@ def cached_dataset(
     res = WindowDataset(feats, ds.rows, ds.telemetry, ds.labels, weight=ds.weight, sample_ids=ds.sample_ids,
                         episodes=ds.episodes)
     res.vision = enc.describe()
+    res.opened_as = how_opened(ds)
     if hasattr(ds, 'fps'): res.fps = ds.fps  # frames per second, where they are known
     res.spacing_s = ds.frame_spacing()
     return res

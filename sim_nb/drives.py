@@ -12,7 +12,7 @@ import numpy as np, torch
 from fastcore.basics import patch
 from PIL import Image
 from .labels import CHANNELS, WEIGHT
-from .data import DatasetError, MissingFileError
+from .data import DatasetError, MissingFileError, how_opened
 from .lerobot import LeRobotDataset
 from .columns import _finite
 from .columns import (ActionRule, DriveDataset, _Drive, _channels, _check_times, _episode_list, _frames_key,
@@ -206,9 +206,15 @@ class Drives(DriveDataset):
         **kwargs,   # of `LeRobotDataset`; folders of pictures have no `camera` and no `revision`
     ):
         kwargs = {k: v for k, v in kwargs.items() if v is not None}
-        if drive_layout(path) == 'lerobot': return LeRobotDataset(path, **kwargs)
+        if drive_layout(path) == 'lerobot': return cls._as_drives(LeRobotDataset(path, **kwargs))
         for k in ('camera', 'revision'):
             if k in kwargs: raise DatasetError(f'{path}, {k}', 'none: these are folders of pictures', repr(kwargs[k]), f'Leave {k} out')
-        return FrameFolder(path, **kwargs)
+        return cls._as_drives(FrameFolder(path, **kwargs))
+
+    @classmethod
+    def _as_drives(cls, ds):
+        "The dataset, which says that it was opened as `Drives`: so other drives may have the other layout"
+        if (how := how_opened(ds)) is not None: ds.opened_as = how | dict(dataset_class_path=f'{cls.__module__}.{cls.__qualname__}')
+        return ds
 
 Drives.__signature__ = inspect.signature(LeRobotDataset)
