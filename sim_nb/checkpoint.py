@@ -4,11 +4,12 @@
 
 # %% auto #0
 __all__ = ['FORMAT_VERSION', 'KEYS', 'RunFolder', 'best_key', 'better', 'plain', 'trainable_state', 'save_checkpoint',
-           'find_checkpoint', 'read_checkpoint', 'trained_spacing', 'load_trainable', 'check_same_model',
-           'load_checkpoint', 'load_optimizer', 'random_state', 'set_random_state']
+           'CheckpointError', 'check_archive', 'check_metadata', 'find_checkpoint', 'read_checkpoint', 'check_form',
+           'trained_spacing', 'load_trainable', 'check_same_model', 'load_checkpoint', 'load_optimizer', 'random_state',
+           'set_random_state']
 
 # %% ../nbs/33_checkpoint.ipynb #7d3849cc
-import math, os, pickle, random, re, sys, time, warnings
+import io, math, os, pickle, random, re, struct, sys, time, warnings, zlib
 from contextlib import contextmanager
 from pathlib import Path
 from fastcore.basics import patch
@@ -22,7 +23,8 @@ import numpy as np
 import torch
 from .labels import label_maps
 from .files import atomic_open, write_json
-from .config import moved
+from .config import ConfigError, ModelConfig, check_class, check_tree, moved, override_data
+from .data import SimDataset, build_dataset
 
 # %% ../nbs/33_checkpoint.ipynb #d2e471c5
 __getattr__ = moved('checkpoint')
@@ -157,6 +159,134 @@ def save_checkpoint(
     with atomic_open(path, 'wb') as f: torch.save(plain(ckpt), f)
     return path
 
+# %% ../nbs/33_checkpoint.ipynb #09d316ab
+class CheckpointError(ValueError):
+    "A checkpoint that cannot be used, or that does not know what is asked for; the message names it"
+
+_LOCAL, _CENTRAL, _END = (struct.Struct(o) for o in ('<4s5H3I2H', '<4s6H3I5H2I', '<4s4H2IH'))
+_END64 = struct.Struct('<4sQ2H2I4Q4sIQI')  # the end record of 64 bits and where it is
+
+def _directory(b):
+    "(name, offset, size, checksum, header fields) of each member, from the directory at the end of an archive"
+    tail = len(b) - _END.size
+    sig, *disks, n, m, size, start, note = _END.unpack_from(b, tail)
+    if b[tail-20:tail-16] == b'PK\6\7': tail -= _END64.size
+    at64 = (b'PK\6\6', 44, 798, 45, 0, 0, n, n, size, start, b'PK\6\7', 0, tail, 1)
+    if len(b) - tail > _END.size and _END64.unpack_from(b, tail) != at64: raise ValueError('its end was changed')
+    if (sig, *disks, n, note, start + size) != (b'PK\5\6', 0, 0, m, 0, tail): raise ValueError('its end was changed, or is missing')
+    while start < tail:
+        sig, made, need, flags, how, t, d, crc, packed, size, names, more, note, disk, inner, outer, at = _CENTRAL.unpack_from(b, start)
+        if (sig, how, packed, more, note, disk) != (b'PK\1\2', 0, size, 0, 0, 0): raise ValueError('its directory was changed, or its members are packed')
+        start += _CENTRAL.size + names
+        yield bytes(b[start-names:start]), at, size, crc, (made, need, flags, t, d, inner, outer)
+        n -= 1
+    if n or start != tail: raise ValueError('its directory was changed')
+
+# %% ../nbs/33_checkpoint.ipynb #c88d07ae
+def _member(b, at, name, size, crc, fields):
+    "Where a member ends and the bytes that fill its header, after each byte of it was compared"
+    made, need, flags, t, d, *_ = fields
+    sig, *head, crc2, packed, size2, names, more = _LOCAL.unpack_from(b, at)
+    start = at + _LOCAL.size + names + more
+    told = (0, 0, 0) if flags & 8 else (crc, size, size)
+    if sig != b'PK\3\4' or head != [need, flags, 0, t, d] or (crc2, packed, size2) != told or bytes(b[start-more-names:start-more]) != name:
+        raise ValueError(f'the header of {name!r} was changed')
+    fill = bytes(b[start-more:start])
+    if more and (more < 4 or struct.unpack('<H', fill[2:4])[0] != more - 4): raise ValueError(f'the header of {name!r} was changed')
+    if zlib.crc32(b[start:start+size]) != crc: raise ValueError(f'the checksum of {name!r} is another one')
+    end = start + size
+    if flags & 8:
+        if struct.unpack_from('<4s3I', b, end) != (b'PK\7\x08', crc, size, size): raise ValueError(f'the end of {name!r} was changed')
+        end += 16
+    return end, {fill[:2], *(fill[i:i+1] for i in range(4, more))} - {b''}
+
+# %% ../nbs/33_checkpoint.ipynb #063b7cad
+def check_archive(
+    data: bytes,  # of a file that `torch.save` wrote
+    what,         # its name, for the error
+) -> bytes:       # the same
+    "Refuse an archive with a byte that is not as it was written"
+    b, end, fills, kinds, names = memoryview(data), 0, set(), set(), set()
+    try:
+        for name, at, size, crc, fields in _directory(b):
+            if at != end or name in names: raise ValueError(f'bytes before {name!r} that belong to nothing')
+            end, fill = _member(b, at, name, size, crc, fields)
+            fills |= fill; kinds.add(fields); names.add(name)
+        if len(kinds) != 1 or len(fills) > 2 or len({o.partition(b'/')[0] for o in names}) != 1: raise ValueError('headers that are not alike')
+        if not b[end:].tobytes().startswith(b'PK\1\2'): raise ValueError('bytes behind the last member that belong to nothing')
+    except (ValueError, struct.error) as e:
+        why = 'it is too short' if isinstance(e, struct.error) else e
+        raise CheckpointError(f"{what} is not a readable checkpoint ({why}): is the file complete?") from None
+    return data
+
+# %% ../nbs/33_checkpoint.ipynb #973fe5f5
+from typing import Annotated, Literal
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+# %% ../nbs/33_checkpoint.ipynb #a2c93bf6
+_Digest = Annotated[str, Field(pattern='^[0-9a-f]*$', max_length=128)]
+_Eight = Annotated[list[Annotated[float, Field(allow_inf_nan=False)]], Field(min_length=8, max_length=8)]
+
+class _Facts(BaseModel): model_config = ConfigDict(strict=True, extra='allow')
+class _Stats(_Facts): channels: list[str] = []; mean: _Eight; std: _Eight
+class _Split(_Facts): path: str|None = None; episodes: list[str] = []
+
+class _Data(_Facts):
+    dataset_class_path: str
+    dataset_kwargs: dict[str, object] = {}
+    batch_size: int = Field(32, ge=1, le=10**6)
+    splits: dict[str, _Split] = {}
+
+class _Metadata(_Facts):
+    llm_fingerprint: _Digest|None = None
+    vision_fingerprint: _Digest|None = None
+    label_maps: dict[str, dict[int|str, str]] = {}
+    telemetry_stats: _Stats|None = None
+    data: _Data|None = None
+    calibration: dict|None = None
+    init_from: dict|None = None
+    paths: dict[str, str] = {}
+
+# %% ../nbs/33_checkpoint.ipynb #4d0438ba
+def check_metadata(
+    metadata: dict,  # of a checkpoint
+    what,            # its name, for the error
+) -> dict:           # the same
+    "Refuse metadata of a wrong type or size; every wrong field is named"
+    known = {k: metadata[k] for k in ModelConfig.model_fields if k in metadata}
+    if known.get('llm_name_or_path', '') is None: known['llm_name_or_path'] = 0  # a checkpoint has no default
+    wrong = []
+    try: ModelConfig(**known)
+    except ConfigError as e: wrong.append(str(e).replace('model.', ''))
+    try: _Metadata(**{k: v for k, v in metadata.items() if isinstance(k, str)})
+    except ValidationError as e:
+        wrong += [f"{'.'.join(map(str, o['loc']))}: {o['msg'].replace('Input should be', 'expected')}, got {str(o['input'])[:60]!r}"
+                  for o in e.errors()[:6]]
+    if wrong: raise CheckpointError(f"{what}, metadata: {'; '.join(wrong)}"[:1500])
+    return metadata
+
+# %% ../nbs/33_checkpoint.ipynb #d789d4b7
+def _tensors(o, name=''):
+    "(name, tensor) of everything in nested data"
+    if isinstance(o, torch.Tensor): yield name, o
+    if isinstance(o, (dict, list, tuple)):
+        for k, v in (o.items() if isinstance(o, dict) else enumerate(o)): yield from _tensors(v, f'{name}.{k}' if name else str(k))
+
+def _check_tensors(ckpt, path):
+    "Nothing is nested without end, and every tensor is as large in the file as its shape says"
+    try: check_tree(ckpt, path, items=10**7)
+    except ConfigError as e: raise CheckpointError(str(e)) from None
+    for k, v in _tensors(ckpt):
+        if v.layout != torch.strided or v.device.type != 'cpu' or v.numel()*v.element_size() > v.untyped_storage().nbytes(): raise CheckpointError(
+            f"{path} is damaged: {k.removeprefix('model_state_dict.')} {list(v.shape)} holds fewer numbers than its shape says")
+
+def _check_weights(state, path):
+    "Weights are finite floats"
+    for k, v in state.items():
+        if not isinstance(v, torch.Tensor) or not v.is_floating_point(): raise CheckpointError(
+            f"{path} is not a sim_nb checkpoint: expected a tensor of floats for {k}, got {v.dtype if isinstance(v, torch.Tensor) else type(v).__name__}")
+        if not v.isfinite().all(): raise CheckpointError(f"{path} is damaged: {k} {list(v.shape)} holds NaN or infinity")
+
 # %% ../nbs/33_checkpoint.ipynb #23aed6e7
 def find_checkpoint(
     path,           # a checkpoint file, a run folder, or its `checkpoints` folder
@@ -177,45 +307,44 @@ def read_checkpoint(
 ) -> dict:          # the checkpoint's keys
     "Read a checkpoint without running any code from it, and check its form"
     path = find_checkpoint(path, name)
-    try: ckpt = torch.load(path, map_location='cpu', weights_only=True)
+    data = check_archive(path.read_bytes(), path)
+    try: ckpt = torch.load(io.BytesIO(data), map_location='cpu', weights_only=True)
     except pickle.UnpicklingError as e:
-        raise ValueError(f"{path} is refused: it holds more than tensors and plain data ({_reason(e)}). "
+        raise CheckpointError(f"{path} is refused: it holds more than tensors and plain data ({_reason(e)}). "
                          "It was not run. Use only checkpoints written by sim_train") from None
     except Exception as e:
-        raise ValueError(f"{path} is not a readable checkpoint ({_reason(e)}): is the file complete?") from None
-    return _check_form(ckpt, path)
+        raise CheckpointError(f"{path} is not a readable checkpoint ({_reason(e)}): is the file complete?") from None
+    return check_form(ckpt, path)
 
 def _reason(e):
     "The part of an error that says what is wrong"
     what = re.search(r'GLOBAL \S+', str(e), re.I)  # torch's advice around it is for other files
     return f"{type(e).__name__}: {what[0] if what else str(e).strip()[:200] or 'no message'}".replace('\n', ' ')
 
-def _check_form(ckpt, path):
-    "The keys and the format version of a checkpoint are the expected ones"
-    if not isinstance(ckpt, dict): raise ValueError(
+_TYPES = dict(model_state_dict=dict, metadata=dict, metrics=dict, epoch=int)
+
+def check_form(
+    ckpt,   # what was read
+    path,   # where it came from, for the error
+) -> dict:  # the same
+    "The keys, the format version and the types of a checkpoint are the expected ones"
+    if not isinstance(ckpt, dict): raise CheckpointError(
         f"{path} is not a sim_nb checkpoint: expected a dict, got {type(ckpt).__name__}")
     missing = [k for k in KEYS if k not in ckpt]
-    if missing: raise ValueError(
+    if missing: raise CheckpointError(
         f"{path} is not a sim_nb checkpoint: it lacks {missing}, it has {list(ckpt)[:8]}")
-    for k in ('model_state_dict', 'metadata'):
-        if not isinstance(ckpt[k], dict): raise ValueError(
-            f"{path} is not a sim_nb checkpoint: expected a dict in {k}, got {type(ckpt[k]).__name__}")
-    _check_tensors(ckpt['model_state_dict'], path)
+    for k, t in _TYPES.items():
+        if not isinstance(ckpt[k], t): raise CheckpointError(
+            f"{path} is not a sim_nb checkpoint: expected {'an' if t is int else 'a'} {t.__name__} in {k}, got {type(ckpt[k]).__name__}")
     version = ckpt['metadata'].get('format_version')
-    if version != FORMAT_VERSION:
-        raise ValueError(f"{path} has format version {version}, this sim_nb reads version {FORMAT_VERSION}: "
-                         "use the sim_nb that wrote it, or train again")
+    if version != FORMAT_VERSION: raise CheckpointError(
+        f"{path} has format version {version}, this sim_nb reads version {FORMAT_VERSION}: use the sim_nb that wrote it, or train again")
+    _check_tensors(ckpt, path)
+    _check_weights(ckpt['model_state_dict'], path)
+    check_metadata(ckpt['metadata'], path)
     extra = [k for k in ckpt if k not in KEYS + ('resume',)]
     if extra: warnings.warn(f"{path} has unknown keys, they are ignored: {extra}")
     return ckpt
-
-def _check_tensors(state, path):
-    "Weights are finite tensors, and as large in the file as their shapes say"
-    for k, v in state.items():
-        if not isinstance(v, torch.Tensor): raise ValueError(
-            f"{path} is not a sim_nb checkpoint: expected a tensor for {k}, got {type(v).__name__}")
-        if v.numel() * v.element_size() > v.untyped_storage().nbytes() or not v.isfinite().all(): raise ValueError(
-            f"{path} is damaged: {k} {list(v.shape)} holds NaN or infinity, or fewer numbers than its shape says")
 
 # %% ../nbs/33_checkpoint.ipynb #5ac30002
 def trained_spacing(
@@ -224,7 +353,7 @@ def trained_spacing(
 ):                              # seconds, or None
     "Time between the frames of a window in training"
     s = metadata.get('frame_spacing_s')
-    if s is not None and not (type(s) in (int, float) and 0 < s < math.inf): raise ValueError(
+    if s is not None and not (type(s) in (int, float) and 0 < s < math.inf): raise CheckpointError(
         f"{source}: frame_spacing_s is {s!r}, expected seconds above 0, or None when it is not known")
     return s
 
@@ -241,7 +370,9 @@ def load_trainable(
     problems += [f"{k} has no place in the model" for k in state if k not in own]
     problems += [f"{k}: {list(state[k].shape)} in {source}, {list(own[k].shape)} in the model"
                  for k in own if k in state and state[k].shape != own[k].shape]
-    if problems: raise ValueError(
+    problems += [f"{k}: {state[k].dtype} in {source}, {own[k].dtype} in the model"
+                 for k in own if k in state and state[k].dtype != own[k].dtype]
+    if problems: raise CheckpointError(
         f"{source} does not fit this model: {'; '.join(problems[:6])}{' ...' if len(problems) > 6 else ''}")
     if hasattr(model, 'load_trainable_state_dict'): return model.load_trainable_state_dict(state)
     with torch.no_grad():
@@ -260,14 +391,14 @@ def check_same_model(
     for k in sorted(own.keys() & metadata.keys()):
         if k not in ('d', 'dv', 'F', 'K') and not k.endswith('fingerprint'): continue
         if None not in (own[k], metadata[k]) and own[k] != metadata[k]:
-            raise ValueError(f"{k} differs: {metadata[k]} in {source}, {own[k]} in the model. "
+            raise CheckpointError(f"{k} differs: {metadata[k]} in {source}, {own[k]} in the model. "
                              "The weights belong to another model; rebuild it from the checkpoint's metadata")
 
 # %% ../nbs/33_checkpoint.ipynb #d890b3a6
 def load_checkpoint(
     path,            # a checkpoint file, or a run folder and then its best one
     model,           # filled in place
-    optimizer=None,  # filled in place, for going on with training
+    optimizer=None,  # filled in place, to resume training
 ) -> dict:           # 'epoch', 'metrics', 'metadata', and 'resume' from `last.pt`
     "Read a checkpoint into a model, and into an optimizer when given"
     path = find_checkpoint(path)
@@ -283,11 +414,10 @@ def load_optimizer(
     source='the checkpoint',    # for the error
 ):
     "Fill an optimizer, or say that it is of another kind or size"
-    if state is None: raise ValueError(
-        f"{source} holds no optimizer state: it cannot be used to go on with training")
+    if state is None: raise CheckpointError(f"{source} holds no optimizer state: it cannot be used to resume training")
     try: optimizer.load_state_dict(state)
-    except (ValueError, KeyError, AssertionError, IndexError) as e:
-        raise ValueError(f"the optimizer state in {source} does not fit this optimizer ({_reason(e)})") from None
+    except (ValueError, KeyError, AssertionError, IndexError, TypeError, AttributeError) as e:
+        raise CheckpointError(f"the optimizer state in {source} does not fit this optimizer ({_reason(e)})") from None
 
 # %% ../nbs/33_checkpoint.ipynb #5f9bbc5e
 def random_state() -> dict:  # for `set_random_state`
