@@ -1110,7 +1110,6 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '', 'doc_host': '', 'git_url
                                'sim_nb.stream._fused_encoder': ('stream.html#_fused_encoder', 'sim_nb/stream.py'),
                                'sim_nb.stream._no_time': ('stream.html#_no_time', 'sim_nb/stream.py'),
                                'sim_nb.stream._onnx_encoder': ('stream.html#_onnx_encoder', 'sim_nb/stream.py'),
-                               'sim_nb.stream._open_frames': ('stream.html#_open_frames', 'sim_nb/stream.py'),
                                'sim_nb.stream._quicker': ('stream.html#_quicker', 'sim_nb/stream.py'),
                                'sim_nb.stream._replay': ('stream.html#_replay', 'sim_nb/stream.py'),
                                'sim_nb.stream._windows_of': ('stream.html#_windows_of', 'sim_nb/stream.py'),

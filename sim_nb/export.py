@@ -101,7 +101,7 @@ def _fp32(checkpoint):
     return inf
 
 def export(
-    checkpoint,              # a checkpoint, a run folder, or a `SimV0Inference`, which then runs in fp32
+    checkpoint,              # a checkpoint, a run folder, a Learner, or a `SimV0Inference`, which then runs in fp32
     out,                     # folder to write
     data=None,               # held-out windows: a split's path, or a dataset; judges the 8-bit graph
     precision='both',        # 'fp32', or 'both'
@@ -161,8 +161,11 @@ def main(
     p.add_argument('--least', type=float, default=.995, help='smallest share of equal answers of the 8-bit graph')
     p.add_argument('--windows', type=int, help='windows of --data to judge by; default: all')
     p.add_argument('--encoder', action='store_true', help='write the vision encoder too')
+    p.add_argument('--set', nargs='+', action='extend', default=[], metavar='KEY=VALUE',
+                   help='open --data otherwise than in training, e.g. data.dataset_kwargs.camera=rear')
+    p.add_argument('--trust-code', action='store_true', help='import the dataset class that the checkpoint names, also when it is not one of sim_nb')
     a = p.parse_args(args)
-    out = export(a.checkpoint, a.out, a.data, a.precision, a.encoder, a.least, a.windows)
+    out = export(SimV0Inference(a.checkpoint).open_as(a.set, a.trust_code), a.out, a.data, a.precision, a.encoder, a.least, a.windows)
     for k, v in json.loads((out/'model.json').read_text())['agreement'].items():
         f, check, share = out/GRAPHS[k], v['check'], ', not judged on data (--data)'
         if check: share = f", same answers on {check['agreement']:.2%} of {check['windows']} windows"

@@ -278,6 +278,7 @@ def main(
     p = argparse.ArgumentParser('sim_metrics', description='Metrics with intervals over drives, recall of high in slices, seconds of warning.')
     p.add_argument('--checkpoint', required=True, help='a checkpoint file, or a run folder and then its best one')
     p.add_argument('--data', required=True, help="a split's path, opened by the class that opened the training data")
+    p.add_argument('--trust-code', action='store_true', help='import the dataset class that the checkpoint names, also when it is not one of sim_nb')
     p.add_argument('--set', nargs='+', action='extend', default=[], metavar='KEY=VALUE',
                    help='open the data otherwise than in training, e.g. data.dataset_kwargs.camera=rear')
     p.add_argument('--dt', type=float, help='seconds from one window to the next; default: of the dataset')
@@ -289,7 +290,7 @@ def main(
     p.add_argument('--backend', default='torch', choices=list(BACKENDS), help='how to compute (default torch, the reference)')
     p.add_argument('--batch-size', type=int, help='windows per batch; default: as in training')
     a = p.parse_args(args)
-    report = metric_report(SimV0Inference(a.checkpoint, a.device, a.backend).open_as(a.set), a.data, a.dt, a.horizon, a.confidence, a.batch_size, a.within)
+    report = metric_report(SimV0Inference(a.checkpoint, a.device, a.backend).open_as(a.set, a.trust_code), a.data, a.dt, a.horizon, a.confidence, a.batch_size, a.within)
     print(report_text(report))
     if a.out: write_json(a.out, report)
 

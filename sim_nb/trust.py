@@ -179,7 +179,7 @@ def _labelled(logits, targets, name):
 # %% ../nbs/51_trust.ipynb #5868c1ac
 import torch
 from .files import atomic_open
-from .checkpoint import find_checkpoint, plain, read_checkpoint
+from .checkpoint import CheckpointError, find_checkpoint, plain, read_checkpoint
 from .data import episode_prints, episode_split
 from .graph import BACKENDS
 from .inference import SimV0Inference
@@ -257,7 +257,7 @@ def _check_fit_data(inf, fit_data, prints, force):
 def _with_backends(inf, backends):
     "The model in each backend, the first one first"
     if isinstance(backends, str): backends = [backends]
-    return [inf if b == inf.backend else SimV0Inference(inf.path, inf.device, b) for b in dict.fromkeys(backends or [inf.backend])]
+    return [inf if b == inf.backend else SimV0Inference(inf.opened, inf.device, b) for b in dict.fromkeys(backends or [inf.backend])]
 
 def _fit_and_rest(inf, out, fit_data, share, seed, bs):
     "The part that fits temperatures and the part that certifies"
@@ -273,6 +273,7 @@ def write_calibrated(
     out=None,            # file to write; None: `calibrated.pt` beside the checkpoint
 ) -> Path:               # the file
     "A copy of the checkpoint that carries the calibration"
+    if checkpoint is None: raise CheckpointError("a Learner has no file that could carry the calibration: write it with learn.export() and calibrate that")
     path = find_checkpoint(checkpoint)
     ckpt = read_checkpoint(path)
     ckpt['metadata'] = {**ckpt['metadata'], 'calibration': calibration}
@@ -310,6 +311,7 @@ def _parser():
     p.add_argument('--batch-size', type=int, help='windows per batch; default: as in training')
     p.add_argument('--set', nargs='+', action='extend', default=[], metavar='KEY=VALUE',
                    help='open the data otherwise than in training, e.g. data.dataset_kwargs.camera=rear')
+    p.add_argument('--trust-code', action='store_true', help='import the dataset class that the checkpoint names, also when it is not one of sim_nb')
     return p
 
 # %% ../nbs/51_trust.ipynb #1ff0d5e4
@@ -322,8 +324,8 @@ def main(
     a = p.parse_args(args)
     if a.out and a.in_place: p.error('give either --out or --in-place')
     _check_rates(a.recall, a.confidence)
-    inf = SimV0Inference(a.checkpoint, a.device, a.backend[0]).open_as(a.set)
-    if 'splits' not in inf.metadata.get('data', {}):
+    inf = SimV0Inference(a.checkpoint, a.device, a.backend[0]).open_as(a.set, a.trust_code)
+    if 'splits' not in (inf.metadata.get('data') or {}):
         print('note: this checkpoint does not say which data it was trained on, so nothing was compared')
     cal = calibrate(inf, a.data, a.recall, a.confidence, a.unit, a.within, a.fit_data, a.fit_share,
                     a.force, a.batch_size, backends=a.backend)
