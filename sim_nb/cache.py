@@ -305,7 +305,7 @@ def cached_dataset(
     res = WindowDataset(feats, ds.rows, ds.telemetry, ds.labels, weight=ds.weight, sample_ids=ds.sample_ids,
                         episodes=ds.episodes)
     res.vision = enc.describe()
-    res.opened_as = how_opened(ds)
+    res.opened_as, res.is_part = how_opened(ds), ds.is_part
     if hasattr(ds, 'fps'): res.fps = ds.fps  # frames per second, where they are known
     res.spacing_s, res.raw = ds.frame_spacing(), ds  # `raw`: the frames behind the features, to look at
     return res

@@ -6,7 +6,7 @@
 __all__ = ['FORMAT_VERSION', 'KEYS', 'NEEDED', 'RunFolder', 'best_key', 'better', 'plain', 'trainable_state', 'save_checkpoint',
            'CheckpointError', 'check_archive', 'check_metadata', 'find_checkpoint', 'read_checkpoint', 'check_form',
            'trained_spacing', 'load_trainable', 'check_same_model', 'load_checkpoint', 'load_optimizer', 'check_sizes',
-           'random_state', 'set_random_state']
+           'at_home', 'kept_paths', 'Opened', 'open_checkpoint', 'random_state', 'set_random_state']
 
 # %% ../nbs/33_checkpoint.ipynb #7d3849cc
 import io, math, os, pickle, random, re, struct, sys, time, warnings, zlib
@@ -232,7 +232,7 @@ class _Stats(_Facts): channels: list[str] = []; mean: _Eight; std: _Eight
 class _Split(_Facts): path: str|None = None; episodes: list[str] = []
 
 class _Data(_Facts):
-    dataset_class_path: str
+    dataset_class_path: str|None = None  # not known: of data in memory
     dataset_kwargs: dict[str, object] = {}
     batch_size: int = Field(32, ge=1, le=10**6)
     splits: dict[str, _Split] = {}
@@ -445,7 +445,15 @@ def at_home(
     kept,   # the absolute path that it had then; None: it was none
 ):          # the one that is there
     "A folder is found where it was, also from another working folder"
-    return name if kept is None or not Path(kept).exists() else kept
+    return name if kept is None or not Path(kept.partition('@')[0]).exists() else kept
+
+def kept_paths(
+    names: dict,  # what -> name, as the user wrote it
+) -> dict:        # those that are relative paths of something on this disk -> the absolute path
+    "Where folders are that were named relative to the working folder"
+    base = lambda o: Path(str(o).partition('@')[0]).expanduser()
+    return {k: str(base(o).resolve()) + str(o)[len(str(o).partition('@')[0]):] for k, o in names.items()
+            if o is not None and not base(o).is_absolute() and base(o).exists()}
 
 class Opened:
     "A checkpoint that was read and checked"
@@ -487,7 +495,7 @@ def build(self: Opened,
     from sim_nb.model import SimV0Model
     kept = self.metadata.get('paths', {})
     names = {k: at_home(self.metadata[k], kept.get(k)) for k in ('llm_name_or_path', 'vision_encoder_name')}
-    try: model = SimV0Model.from_metadata({**self.metadata, **names}, gradient_checkpointing=False, **changes)
+    try: model = SimV0Model.from_metadata({**self.metadata, **names}, **{'gradient_checkpointing': False, **changes})
     except OSError: raise
     except (ValueError, KeyError, TypeError, RuntimeError, MemoryError) as e:
         raise CheckpointError(f"{self.name}: the model cannot be rebuilt: {e.args[0] if e.args else type(e).__name__}") from e
@@ -512,7 +520,7 @@ def encoder(self: Opened):  # an `Encoder`
 @patch
 def data(self: Opened) -> dict:  # dataset_class_path, dataset_kwargs, batch_size, splits
     "How the data was opened"
-    if not self.metadata.get('data'): raise CheckpointError(f"{self.where} does not say how its data was opened: give a dataset instead of a path")
+    if not (self.metadata.get('data') or {}).get('dataset_class_path'): raise CheckpointError(f"{self.where} does not say how its data was opened: give a dataset instead of a path")
     return self.metadata['data']
 
 @patch

@@ -176,6 +176,7 @@ class SimDataset(Dataset, ABC):
     F, dv = None, None  # frames per window; feature width, None when samples hold raw frames
     episodes = None     # int [N]: the episode of each window, when known
     sample_ids = None   # N strings, when known
+    is_part = False     # fewer samples than the path holds that it was opened with?
 
     def __new__(cls, *args, **kwargs):
         self = super().__new__(cls)
@@ -208,6 +209,7 @@ def _collect(ds):
 # %% ../nbs/10_data.ipynb #57781264
 class SubsetDataset(SimDataset):
     "Some samples of another dataset"
+    is_part = True
     def __init__(self,
         ds: SimDataset,  # the whole dataset
         idxs,            # int [n], which samples
@@ -471,6 +473,7 @@ def subset(self: ColumnDataset, idxs):
         setattr(new, k, _take(getattr(self, k), idxs))
     new.labels = {k: _take(v, idxs) for k, v in self.labels.items()}
     if getattr(self, 'raw', None) is not None: new.raw = self.raw.subset(idxs)
+    new.is_part = True
     return new
 
 # %% ../nbs/10_data.ipynb #8f784743
