@@ -220,8 +220,8 @@ def check_archive(
     return data
 
 # %% ../nbs/33_checkpoint.ipynb #973fe5f5
-from typing import Annotated, Literal
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from typing import Annotated
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 # %% ../nbs/33_checkpoint.ipynb #a2c93bf6
 _Digest = Annotated[str, Field(pattern='^[0-9a-f]*$', max_length=128)]
@@ -237,13 +237,22 @@ class _Data(_Facts):
     batch_size: int = Field(32, ge=1, le=10**6)
     splits: dict[str, _Split] = {}
 
+    @field_validator('dataset_kwargs')
+    def _sizes(v):
+        for k in ('F', 'dv', 'H', 'W', 'image_size'):
+            for n in v[k] if isinstance(v.get(k), list) else [v.get(k)]:
+                if n is not None and not (type(n) is int and 0 < n <= 10**6): raise ValueError(f'{k}: expected a whole number in 1..1,000,000')
+        return v
+
+class _Calibration(_Facts): temperatures: dict[str, float] = {}; certificate: dict = {}; guarantee: str|None = ''; data: dict = {}
+
 class _Metadata(_Facts):
     llm_fingerprint: _Digest|None = None
     vision_fingerprint: _Digest|None = None
     label_maps: dict[str, dict[int|str, str]] = {}
     telemetry_stats: _Stats|None = None
     data: _Data|None = None
-    calibration: dict|None = None
+    calibration: _Calibration|None = None
     init_from: dict|None = None
     paths: dict[str, str] = {}
 
@@ -260,7 +269,7 @@ def check_metadata(
     except ConfigError as e: wrong.append(str(e).replace('model.', ''))
     try: _Metadata(**{k: v for k, v in metadata.items() if isinstance(k, str)})
     except ValidationError as e:
-        wrong += [f"{'.'.join(map(str, o['loc']))}: {o['msg'].replace('Input should be', 'expected')}, got {str(o['input'])[:60]!r}"
+        wrong += [f"{'.'.join(map(str, o['loc']))}: {re.sub(' or instance of _[A-Za-z]+', '', o['msg']).replace('Input should be', 'expected').removeprefix('Value error, ')}, got {str(o['input'])[:60]!r}"
                   for o in e.errors()[:6]]
     if wrong: raise CheckpointError(f"{what}, metadata: {'; '.join(wrong)}"[:1500])
     return metadata
@@ -338,7 +347,7 @@ def check_form(
             f"{path} is not a sim_nb checkpoint: expected {'an' if t is int else 'a'} {t.__name__} in {k}, got {type(ckpt[k]).__name__}")
     version = ckpt['metadata'].get('format_version')
     if version != FORMAT_VERSION: raise CheckpointError(
-        f"{path} has format version {version}, this sim_nb reads version {FORMAT_VERSION}: use the sim_nb that wrote it, or train again")
+        f"{path} has format version {version!r}, this sim_nb reads version {FORMAT_VERSION}: use the sim_nb that wrote it, or train again")
     _check_tensors(ckpt, path)
     _check_weights(ckpt['model_state_dict'], path)
     check_metadata(ckpt['metadata'], path)
@@ -434,6 +443,7 @@ def check_sizes(
     want = {'projector.2.weight': [m.d, m.dv], 'telemetry_mlp.2.weight': [m.d//2, len(CHANNELS)*(1 + 2*m.telemetry_bands)]}
     if m.head_width: want['heads.hidden.0.weight'] = [m.head_width, m.d*(4 if m.skip else 1)]
     if m.pooling == 'attention': want['pool.bias'] = [m.K, m.F]
+    if not (weights.get('telemetry_mlp.0.std', torch.ones(1)) > 0).all(): raise CheckpointError(f"{what}: the telemetry statistics hold a deviation that is not above 0")
     for k, shape in want.items():
         came = list(weights[k].shape) if k in weights else 'missing'
         if came != shape: raise CheckpointError(f"{what}: d={m.d}, dv={m.dv}, F={m.F}, K={m.K}, head_width={m.head_width}, telemetry_bands={m.telemetry_bands} "
