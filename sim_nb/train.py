@@ -7,15 +7,20 @@ __all__ = ['MAY_CHANGE', 'SHAPING', 'log', 'COMPARED', 'fit_sizes', 'resume_conf
            'init_weights', 'fetch_llm', 'split_warnings', 'prepare', 'run_metadata', 'comparison', 'test_run', 'train',
            'is_done', 'quickstart', 'main']
 
+# %% ../nbs/37_train.ipynb #d3e94585
+from .cli import sim_train
+
+# %% ../nbs/37_train.ipynb #c08afba1
+if __name__ == '__main__' and __spec__: raise SystemExit(sim_train())  # python -m sim_nb.train
+
 # %% ../nbs/37_train.ipynb #95ccb463
-import argparse, hashlib, json, logging, warnings
+import hashlib, json, logging, warnings
 
 # %% ../nbs/37_train.ipynb #1d2df4da
 import numpy as np
 import torch
-from fastcore.basics import patch
 from .labels import FRAMES, HEADS, IGNORE_INDEX, VIS_FEATS
-from .config import SimConfig, ConfigError, command, load_config, override
+from .config import SimConfig, ConfigError, load_config, override
 from .data import TelemetryStats, build_split, episode_prints, spacing_doubt
 from .model import SimV0Model
 from .files import write_jsonl
@@ -25,7 +30,6 @@ from .cache import open_split
 # %% ../nbs/37_train.ipynb #2017c7a8
 with warnings.catch_warnings():  # importing fastai calls `torch.jit.script`, and torch warns about it
     warnings.simplefilter('ignore', FutureWarning)
-    from fastai.callback.core import Callback, CancelFitException
     from sim_nb.data import pick_device, seed_everything
     from sim_nb.learner import Progress, RunLog, SaveRun, _with_origin, check_folder, data_metadata, epoch_line, put_back
     from sim_nb.learner import sim_dataloaders, sim_learner, stats_shift
@@ -337,36 +341,12 @@ def quickstart(
     return run
 
 # %% ../nbs/37_train.ipynb #db9a4a87
-def _positive(s):
-    "A whole number from 1 on"
-    if not s.isdigit() or int(s) < 1: raise argparse.ArgumentTypeError(f"expected a whole number from 1 on, came {s!r}")
-    return int(s)
-
-@command
-def main(
-    args=None,  # list of words; None: those of the command line
-):
+@sim_train.runs
+def main(a):  # the words of `sim_train`
     "`sim_train`: train from a config, or go on with a run"
-    p = argparse.ArgumentParser('sim_train', description='Train a SIM from a config, or resume a run. '
-                                                         'Without --config and --resume: the quickstart.')
-    p.add_argument('--config', help='path of a YAML file, or the name of a packaged config such as sim_v0.yaml')
-    p.add_argument('--set', nargs='+', action='extend', default=[], metavar='KEY=VALUE',
-                   help='change a setting, e.g. training.lr=3e-4')
-    p.add_argument('--resume', metavar='RUN', help='resume the run in this folder')
-    p.add_argument('--trust-code', action='store_true', help='import the dataset class that the folder of a run names, also when it is not one of sim_nb')
-    p.add_argument('--init-from', metavar='RUN', help='start from the weights of this run or checkpoint file (training.init_from)')
-    p.add_argument('--stop-after', type=_positive, metavar='N', help='stop when epoch N is done')
-    p.add_argument('--threads', type=_positive, metavar='N',
-                   help='CPU threads; fewer are faster when other programs keep cores busy. Default: what torch takes')
-    a = p.parse_args(args)
     if a.threads: torch.set_num_threads(a.threads)
-    if a.config and a.resume: p.error('give --config or --resume, not both')
     if a.init_from: a.set.append(f'training.init_from={json.dumps(a.init_from)}')  # as YAML, whatever is in the name
     if not (a.config or a.resume): quickstart(a.set, a.stop_after); return  # a value would become the exit code
     cfg = resume_config(a.resume, a.set, a.trust_code) if a.resume else load_config(a.config, a.set, a.trust_code)
     run = train(cfg, resume=bool(a.resume), stop_after=a.stop_after)
     print(f'run folder: {run.path}')
-
-# %% ../nbs/37_train.ipynb #35fd98a5
-#| eval: false
-if __name__ == '__main__': main()
