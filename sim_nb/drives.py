@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np, torch
 from fastcore.basics import patch
 from .labels import CHANNELS, HEADS, WEIGHT
-from .data import DatasetError, MissingFileError
+from .data import DatasetError, MissingFileError, how_opened
 from .video import open_picture, orientation, read_picture, shown_size
 from .lerobot import LeRobotDataset
 from .columns import (ActionRule, DriveDataset, check_maps, check_steps, episode_numbers, find_source, frames_key,
@@ -351,10 +351,16 @@ class Drives(DriveDataset):
         **kwargs,   # of `LeRobotDataset`; folders of pictures have no `camera`, `revision` and `match`
     ):
         kwargs = {k: v for k, v in kwargs.items() if v is not None}
-        if drive_layout(path) == 'lerobot': return LeRobotDataset(path, **kwargs)
+        if drive_layout(path) == 'lerobot': return cls._as_drives(LeRobotDataset(path, **kwargs))
         for k in ('camera', 'revision', 'match'):
             if k in kwargs: raise DatasetError(f'{path}, {k}', 'none: these are folders of pictures', repr(kwargs[k]),
                                                f'Leave {k} out')
-        return FrameFolder(path, **kwargs)
+        return cls._as_drives(FrameFolder(path, **kwargs))
+
+    @classmethod
+    def _as_drives(cls, ds):
+        "The dataset, which says that it was opened as `Drives`: so other drives may have the other layout"
+        if (how := how_opened(ds)) is not None: ds.opened_as = how | dict(dataset_class_path=f'{cls.__module__}.{cls.__qualname__}')
+        return ds
 
 Drives.__signature__ = inspect.signature(LeRobotDataset)
