@@ -1539,6 +1539,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '', 'doc_host': '', 'git_url
                               'sim_nb.watch.alarm_of': ('watch.html#alarm_of', 'sim_nb/watch.py'),
                               'sim_nb.watch.headline': ('watch.html#headline', 'sim_nb/watch.py'),
                               'sim_nb.watch.in_words': ('watch.html#in_words', 'sim_nb/watch.py'),
+                              'sim_nb.watch.main': ('watch.html#main', 'sim_nb/watch.py'),
                               'sim_nb.watch.numbers': ('watch.html#numbers', 'sim_nb/watch.py'),
                               'sim_nb.watch.overlay': ('watch.html#overlay', 'sim_nb/watch.py'),
                               'sim_nb.watch.replay': ('watch.html#replay', 'sim_nb/watch.py'),

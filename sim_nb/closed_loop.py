@@ -8,7 +8,7 @@ __all__ = ['NEAR', 'LATENCY_MS', 'FAR', 'STEP_S', 'DRIVERS', 'MEASURES', 'MOST',
            'against', 'warnings', 'report', 'main', 'keep_drives', 'read_drives']
 
 # %% ../nbs/64_closed_loop.ipynb #d3abe8e3
-from .cli import DRIVER_NAMES, GUARDS, sim_drive
+from .cli import GUARDS, sim_drive
 
 # %% ../nbs/64_closed_loop.ipynb #8c0a55ae
 if __name__ == '__main__' and __spec__: raise SystemExit(sim_drive())  # python -m sim_nb.closed_loop
@@ -25,7 +25,7 @@ from tqdm import tqdm
 # %% ../nbs/64_closed_loop.ipynb #7ba85bbf
 from .labels import RISKS
 from .files import atomic_open
-from .policy import ANSWERS, LADDER, TABLE, Policy, limited
+from .policy import TABLE, Policy, limited
 from .world import (BIAS, FPS, NOISE, SUBSTEPS, WEATHERS, Camera, Driver, FAN, LabelRules, RoverSim, Walker, _rngs,
                           hazards, label_risk, look, make_scene)
 

@@ -4,7 +4,13 @@
 
 # %% auto #0
 __all__ = ['WIDTH', 'NO_RISK', 'PAGE', 'ENDINGS', 'headline', 'alarm_of', 'numbers', 'overlay', 'timeline', 'until',
-           'watch_frames', 'strip', 'in_words', 'save_watch', 'Replay', 'replay']
+           'watch_frames', 'strip', 'in_words', 'save_watch', 'Replay', 'replay', 'main']
+
+# %% ../nbs/62_watch.ipynb #7d33c251
+from .cli import sim_watch
+
+# %% ../nbs/62_watch.ipynb #8beab04b
+if __name__ == '__main__' and __spec__: raise SystemExit(sim_watch())  # python -m sim_nb.watch
 
 # %% ../nbs/62_watch.ipynb #5c8f3128
 import base64, html, io, itertools, sys, tempfile
@@ -15,10 +21,11 @@ from PIL import Image, ImageDraw, ImageFont
 from tqdm.auto import tqdm
 
 # %% ../nbs/62_watch.ipynb #a9ee257c
-from .files import atomic_open
+from .files import atomic_open, check_writable
 from .plots import RISK_COLORS
 from .video import encode_video
-from .stream import SimStream, _open_frames, run_drive
+from .stream import SimStream, run_drive
+from .inference import SimV0Inference
 
 # %% ../nbs/62_watch.ipynb #d3f86683
 def headline(
@@ -242,7 +249,7 @@ def replay(
 ) -> Replay:         # shows itself in Jupyter
     "Play a recorded drive through a stream"
     if not isinstance(stream, SimStream): stream = SimStream(stream)
-    ds = data if hasattr(data, 'iter_frames') else _open_frames(stream.inf, data)
+    ds = data if hasattr(data, 'iter_frames') else stream.inf.opened.open_data(data)
     decisions = run_drive(stream, ds, drive, **kwargs)
     return Replay(ds, decisions, _threshold(stream.inf), title=str(drive or getattr(ds, 'name', 'drive')))
 
@@ -288,3 +295,15 @@ def _ipython_display_(self: Replay):
     try: show = self.widget()
     except ImportError: show = HTML(self._repr_html_())
     display(show)
+
+# %% ../nbs/62_watch.ipynb #13516cbd
+@sim_watch.runs
+def main(a):  # the words of `sim_watch`
+    "`sim_watch`: a drive with its decisions as a video, a page or a strip"
+    if Path(a.out).suffix not in ENDINGS: raise ValueError(f"--out {a.out}: expected a file that ends in {', '.join(ENDINGS)}")
+    check_writable(a.out, '--out', parents=True)
+    inf = SimV0Inference(a.checkpoint, a.device, a.backend).open_as(a.set, a.trust_code)
+    drive = int(a.drive) if a.drive and a.drive.isdigit() else a.drive
+    run = replay(SimStream(inf, encoder=a.encoder), a.data, drive)
+    Path(a.out).parent.mkdir(parents=True, exist_ok=True)
+    print(f"{run.save(a.out, progress=True, width=a.width)}: {in_words(run.decisions)}")
