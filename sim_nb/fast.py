@@ -1134,9 +1134,10 @@ def disagreement(
         y = f(p)
         g = torch.randn(y.shape, generator=torch.Generator().manual_seed(0))
         return y.detach(), torch.autograd.grad(y, p, g)[0]
-    with torch.enable_grad(): return tuple(((a - b).norm() / b.norm()).item() for a, b in zip(both(f), both(ref)))
+    with torch.inference_mode(False), torch.enable_grad(): return tuple(((a - b).norm() / b.norm()).item() for a, b in zip(both(f), both(ref)))
 
 @patch
+@torch.inference_mode(False)
 def _pack(self: FastLLM):
     "Pack the layers and compare both paths once"
     try: self.stack = Stack(self.net, self.int8, grad8=self.grad8)

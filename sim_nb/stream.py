@@ -21,7 +21,7 @@ from .model import decode
 from .runtime import OnnxGraph, check_finite, is_grave
 from .graph import OnnxBackend, _key, cached_graph, export_encoder, features_model
 from .vision import FastPath, encode_plain, load_encoder, one_thread, resize_frames
-from .inference import SimV0Inference
+from .inference import OneLaunch, SimV0Inference
 
 log = logging.getLogger(__name__)
 
@@ -203,7 +203,7 @@ class SimStream:
         self.cached = self.inf.model.encoder is None
         self.encoder = stream_encoder(self.inf).to(self.inf.device)
         self.encode = frame_encoder(self.encoder, encoder)
-        self.run = self.inf.run if isinstance(self.inf.run, OnnxBackend) else features_model(self.inf.run)
+        self.run = self.inf.run if isinstance(self.inf.run, (OnnxBackend, OneLaunch)) else features_model(self.inf.run)
         self.reset(); self.warm_up()
 
 # %% ../nbs/43_stream.ipynb #bcb0397f
@@ -220,7 +220,7 @@ def reset(self: SimStream):
 @patch
 def _features(self: SimStream, frame):
     "Features of one frame, as training saw them: float32 [dv]"
-    x = self.encode(frame[None])[0].float().to(self.inf.device)
+    x = self.encode(frame[None])[0].float().cpu()
     if self.cached: x = x.half().float()
     if not torch.isfinite(x).all(): raise ValueError('the encoder gave a number that is not finite')
     return x
@@ -230,7 +230,7 @@ def _features(self: SimStream, frame):
 def _answer(self: SimStream, feats, telemetry):
     "The model's decision for one window"
     dev = self.inf.device
-    out = check_finite(self._logits({VIS_FEATS: feats[None], TELEMETRY: torch.from_numpy(telemetry)[None].to(dev)}))
+    out = check_finite(self._logits({VIS_FEATS: feats[None].to(dev), TELEMETRY: torch.from_numpy(telemetry)[None].to(dev)}))
     out = self.inf.calibrated(out)
     return decode(out)[0] | self.inf.alarms(out)[0]
 

@@ -22,6 +22,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from fastcore.basics import patch
 
 from .config import import_class
+from .cuda import Captured
 from .labels import did_you_mean
 from .config import moved
 
@@ -444,13 +445,18 @@ class FastPath:
         with one_thread() as self.n: fuse_convs(self.enc.body, lambda: self.enc.features_of(x))
         self.enc.body.to(self.dtype).to(memory_format=torch.channels_last)
         self.mean, self.scale = 255*self.enc._mean, 1/(255*self.enc._std)
+        self.net = Captured(self.features, weights=self.enc.parameters())  # on a GPU one launch for a batch
         self.pool = ThreadPoolExecutor(self.n, initializer=torch.set_num_threads, initargs=(1,))
+
+    def features(self, x):
+        "Pictures uint8 [n, 3, *size] to features, where they are"
+        x = (x - self.mean)*self.scale
+        return self.enc.features_of(x.to(self.dtype, memory_format=torch.channels_last)).float()
 
     @torch.no_grad()
     def encode(self, x):
         "Pictures uint8 [n, 3, H, W] to features, in the calling thread"
-        x = (resize_frames(x, self.enc.size).to(self.device) - self.mean)*self.scale
-        return self.enc.features_of(x.to(self.dtype, memory_format=torch.channels_last)).float().cpu()
+        return self.net(resize_frames(x, self.enc.size).to(self.device)).cpu()
 
     def submit(self,
         frames,  # RGB frames, uint8 [N, H, W, 3]
