@@ -23,10 +23,9 @@ from .config import ConfigError, ModelConfig, TrainingConfig, command, load_conf
 from .data import TelemetryStats, make_dl
 from .llm import RANDOM_LLMS, load_llm
 from .model import SimV0Model
-from .metrics import confusion, f1_macro, false_alarm_rate, high_recall
+from .metrics import confusion, f1_macro, false_alarm_rate, high_recall, interval_ends
 from .files import atomic_open, write_json
 from .checkpoint import plain
-from .honesty import interval_ends
 from .tables import Report, text_table
 from .cache import open_split
 from .train import fit_sizes

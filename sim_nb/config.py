@@ -359,6 +359,7 @@ MOVED = {  # old room -> the room of today: names
                 'drives': 'Drives FrameFolder drive_folders drive_layout', 'video': 'VideoInfo'},
     'ood': {'lint': 'Finding LINT_RULES lint_telemetry'},
     'plots': {'watch': 'overlay overlay_video'},
+    'trust': {'heldout': 'high_events'},
     'report': {'tables': 'STYLE cell_text html_table text_table'},
     'vision': {'cache': 'FeatureCache SampleFrames cache_features cache_path cache_root cached_dataset encode_ahead '
                         'frame_batches frames_identity frames_of prefetch', 'files': 'file_digest'}}

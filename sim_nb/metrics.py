@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['LOSSES', 'METRICS', 'confusion', 'accuracy', 'class_f1', 'f1_macro', 'high_recall', 'false_alarm_rate',
-           'confusion_metrics', 'compute_metrics', 'class_report', 'EpochRecord', 'lower_is_better', 'check_metric']
+           'confusion_metrics', 'compute_metrics', 'class_report', 'EpochRecord', 'interval_ends', 'lower_is_better',
+           'check_metric']
 
 # %% ../nbs/31_metrics.ipynb #a09df380
 import numpy as np
@@ -149,6 +150,20 @@ def compute(self: EpochRecord) -> dict:  # name -> float or None: losses, confid
     if 'confidence_loss' in means: losses['confidence_loss'] = means['confidence_loss']
     stacks = [x for k in HEADS for x in self.stacked(k)]
     return losses | compute_metrics(*stacks)
+
+# %% ../nbs/31_metrics.ipynb #92cacb39
+def interval_ends(
+    value,            # the metric; None without support
+    draws,            # its values under redrawn drives [n]
+    drives: int,      # drives that count
+    confidence: float=.95,
+) -> tuple:           # low, high; None with fewer than two drives
+    "The middle part of the draws; for 0 and 1, where no draw differs, what so many drives can say"
+    if drives < 2 or not len(draws): return None, None
+    q = (1 - confidence)/2
+    far = q**(1/drives)  # each drive is right or wrong as a whole
+    if value in (0, 1): return (far, 1.) if value else (0., 1 - far)
+    return tuple(np.quantile(draws, [q, 1 - q]).tolist())
 
 # %% ../nbs/31_metrics.ipynb #5b5c5279
 import difflib

@@ -8,7 +8,6 @@ __all__ = ['RISK_COLORS', 'plot_curve', 'plot_confusion', 'plot_frames', 'plot_t
 # %% ../nbs/04_plots.ipynb #7a0a1d6d
 import matplotlib.pyplot as plt
 import numpy as np
-from sklearn.metrics import confusion_matrix
 from .labels import HEADS, IGNORE_INDEX, RISKS
 from .labels import did_you_mean
 from .config import moved
@@ -51,7 +50,8 @@ def plot_confusion(
 ):              # the axes
     "Which class was taken for which"
     names, known = HEADS[head].classes, np.asarray(targets) != IGNORE_INDEX
-    cm = confusion_matrix(np.asarray(targets)[known], np.asarray(preds)[known], labels=range(len(names)))
+    cm = np.zeros((len(names), len(names)), int)
+    np.add.at(cm, (np.asarray(targets)[known], np.asarray(preds)[known]), 1)
     ax = _axes(ax, 3.6, 3.2)
     ax.imshow(cm / np.maximum(cm.sum(1, keepdims=True), 1), cmap='Blues', vmin=0, vmax=1)
     for (i, j), n in np.ndenumerate(cm):
