@@ -9,12 +9,12 @@ __all__ = ['PARTS', 'REFERENCES', 'SIDES', 'in_turns', 'Row', 'no_row', 'rate_ro
            'same_answers', 'trained', 'decide', 'raw_frames', 'whole_window', 'stream_checkpoint', 'busy_programs',
            'stream', 'FilePerWindow', 'columns', 'load', 'FramesOf', 'NamedEncoder', 'long_dataset', 'load_many',
            'growth', 'growth_row', 'rate_growth', 'smooth_frames', 'write_recordings', 'plain_cache', 'recorded_frames',
-           'loop_seconds', 'as_script', 'cache', 'caching_rows', 'peak_of', 'memory', 'synced', 'on_device', 'gpu_peak',
-           'kernel_seconds', 'gpu_rows', 'gpu_train', 'gpu_decide', 'gpu_encode', 'gpu_stream', 'gpu_limits', 'gpu',
-           'machine', 'table', 'run_part', 'in_own_process', 'bench', 'check_writable', 'main']
+           'loop_seconds', 'as_script', 'cache', 'caching_rows', 'peak_of', 'memory', 'synced', 'on_device',
+           'gpu_memory', 'kernel_seconds', 'gpu_rows', 'gpu_train', 'gpu_decide', 'gpu_encode', 'gpu_stream',
+           'gpu_limits', 'gpu', 'machine', 'table', 'run_part', 'in_own_process', 'bench', 'check_writable', 'main']
 
 # %% ../nbs/71_bench.ipynb #f12196dd
-import argparse, csv, ctypes, importlib, itertools, json, os, platform, signal, subprocess, sys, tempfile, time
+import argparse, csv, ctypes, gc, importlib, itertools, json, os, platform, signal, subprocess, sys, tempfile, time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, asdict, replace
@@ -395,9 +395,10 @@ def whole_window(
     model: SimV0Model,  # over the reference LLM
     enc: nn.Module,     # its encoder
     frames: list,       # of uint8 [H, W, 3]
+    device='cpu',       # where both are
 ) -> callable:          # number of the newest frame -> outputs
     "Reference: encode the whole window, then decide"
-    telemetry = torch.zeros(1, 8)
+    telemetry = torch.zeros(1, 8, device=device)
     def decide_at(i): return model({VIS_FEATS: encode_plain(enc, np.stack(frames[i-7:i+1]))[None], TELEMETRY: telemetry})
     return decide_at
 
@@ -710,19 +711,19 @@ def on_device(batch, device):
     "Both dicts of a batch, tensors on a device"
     return tuple({k: v.to(device) if isinstance(v, torch.Tensor) else v for k, v in o.items()} for o in batch)
 
-def gpu_peak(
-    f,        # function without arguments, called once
-    model,    # what it uses
+def gpu_memory(
+    make,     # makes what is measured: function without arguments -> function without arguments
     device,
-) -> float:   # MB: the model, and the most that the call had beside it
-    "Memory of one call"
-    own = sum(p.nbytes for p in model.parameters())/1e6
-    if device != 'cuda': return own
+) -> tuple:   # what `make` gave; MB that the process took from the card for it, four calls included
+    "Memory on the card, with the model and all that is kept between calls"
+    if device != 'cuda': return make(), None
+    torch.cuda.synchronize(); gc.collect(); torch.cuda.empty_cache()
+    before = torch.cuda.memory_reserved()
     torch.cuda.reset_peak_memory_stats()
-    before = torch.cuda.memory_allocated()
-    f()
+    f = make()
+    for _ in range(4): f()
     torch.cuda.synchronize()
-    return own + (torch.cuda.max_memory_allocated() - before)/1e6
+    return f, (torch.cuda.max_memory_reserved() - before)/1e6
 
 # %% ../nbs/71_bench.ipynb #90000006
 from torch.autograd import DeviceType
@@ -762,14 +763,16 @@ def gpu_train(setup, device, sizes=(32, 256, 1024), refs=('plain', 'amp')):
     rows = []
     for bs in sizes:
         xs = [on_device(b, device) for b in batches(replace(setup, bs=bs), 2)]
-        models = {k: make_model(setup, k).to(device) for k in refs} | {k: make_model(setup, m).to(device) for k, m in dict(fp32='fp32', auto='fast').items()}
-        steps = {k: (plain_step if k in REFERENCES else our_step)(m) for k, m in models.items()}
-        calls = {k: synced(lambda f=f, turn=itertools.cycle(xs): f(next(turn)), device) for k, f in steps.items()}
-        for f in calls.values(): [f() for _ in range(3)]  # recorded by then
-        memory = {k: gpu_peak(f, models[k], device) for k, f in calls.items()}
+        kinds = {k: k for k in refs} | dict(fp32='fp32', auto='fast')
+        def make(k):
+            step = (plain_step if k in REFERENCES else our_step)(make_model(setup, kinds[k]).to(device))
+            return synced(lambda turn=itertools.cycle(xs): step(next(turn)), device)
+        made = {k: gpu_memory(lambda k=k: make(k), device) for k in kinds}
+        calls = {k: f for k, (f, _) in made.items()}
         rows += gpu_rows(f'training step, batch {bs}', t := in_turns(calls, setup.seconds, least=5), bs)
-        rows += [Row('gpu', f'memory of a step, batch {bs}, {k}', 'MB', memory['plain'], memory[k], memory['plain']/memory[k]) for k in ('fp32', 'auto')]
         if device == 'cuda':
+            mb = {k: m for k, (_, m) in made.items()}
+            rows += [Row('gpu', f'memory of a step, batch {bs}, {k}', 'MB', mb['plain'], mb[k], mb['plain']/mb[k]) for k in ('fp32', 'auto')]
             busy = {k: kernel_seconds(f) for k, f in calls.items()}
             share = {k: 100*busy[k][0]/np.median(t[k]) for k in calls}
             rows += [Row('gpu', f'the GPU computes in a step, batch {bs}, {k}', '%', share['plain'], share[k], share[k]/share['plain'],
@@ -808,7 +811,7 @@ def gpu_stream(setup, device):
         model, ckpt = stream_checkpoint(setup, d, enc)
         auto = save_checkpoint(Path(d)/'auto', model, None, 1, {}, read_checkpoint(ckpt)['metadata'] | dict(frozen_dtype='auto'), 'best')
         live = {f'{k}, encoder {e}': SimStream(c, encoder=e, device=device, deadline_s=60.) for k, c, e in (('fp32', ckpt, 'torch'), ('auto', auto, 'fused'))}
-    plain, turn, ticks = whole_window(model.to(device), enc.to(device), frames), itertools.cycle(range(7, 64)), {k: itertools.count() for k in live}
+    plain, turn, ticks = whole_window(model.to(device), enc.to(device), frames, device), itertools.cycle(range(7, 64)), {k: itertools.count() for k in live}
     def push(k): return live[k].push(frames[(i := next(ticks[k])) % 64], np.zeros(8), i/10)
     for k in live: [push(k) for _ in range(7)]
     t = in_turns(dict(plain=synced(lambda: plain(next(turn)), device)) | {k: (lambda k=k: push(k)) for k in live}, setup.seconds, run=10)

@@ -7,6 +7,8 @@ __all__ = ['log', 'Recording', 'Captured']
 
 # %% ../nbs/19_cuda.ipynb #853d452f
 import logging, threading
+from collections import namedtuple
+from operator import attrgetter
 import torch
 from fastcore.basics import patch
 from torch.autograd.function import once_differentiable
@@ -58,7 +60,10 @@ def go(self: Recording): self.forward.replay()
 def back(self: Recording): self.backward.replay()
 
 # %% ../nbs/19_cuda.ipynb #ff2f6504
-def _copied(y): return {k: v.detach().clone() for k, v in y.items()} if isinstance(y, dict) else y.detach().clone()
+def _copied(y):
+    "Copies with the same strides"
+    if isinstance(y, dict): return {k: _copied(v) for k, v in y.items()}
+    return torch.empty_strided(y.shape, y.stride(), dtype=y.dtype, device=y.device).copy_(y.detach())
 
 @patch
 def __call__(self: Recording, xs):
@@ -81,14 +86,14 @@ def gradient(self: Recording,
     self.turn += 1  # the backward pass writes over what the forward pass left
     self.g.copy_(g)
     self.back()
-    return self.gx.clone()
+    return _copied(self.gx)
 
 # %% ../nbs/19_cuda.ipynb #25f45a82
 class Captured:
     "A function of tensors that a CUDA GPU replays, once a shape has come often enough; elsewhere the function itself"
     def __init__(self,
         f,                # see `Recording`
-        after: int=2,     # calls of a shape before it is recorded
+        after: int=2,     # calls of a shape without a gradient before it is recorded
         most: int=8,      # shapes that are recorded; others run launch by launch
         weights=(),       # tensors that `f` reads besides its inputs; it runs as it is while one of them wants a gradient
         kind=Recording,   # makes a recording
@@ -104,6 +109,7 @@ class Captured:
     def __setstate__(self, state): self.__dict__.update(state); self.forget()
 
 # %% ../nbs/19_cuda.ipynb #9851e4d5
+_Key = namedtuple('_Key', 'grad device stream precision shapes')
 _busy = threading.local()  # a function inside one that is being recorded is part of it
 
 @patch
@@ -116,19 +122,19 @@ def fits(self: Captured, xs):
 @patch
 def still(self: Captured):
     "Are all weights frozen? Recordings that read other memory than theirs are dropped"
-    where = [(p.data_ptr(), p.requires_grad) for p in self.weights]
+    where = list(map(torch.Tensor.data_ptr, self.weights))
     if where != self.where:
         self.forget()
         self.where = where
-    return not any(wants for _, wants in where)
+    return not any(map(attrgetter('requires_grad'), self.weights))
 
 @patch
 def key(self: Captured, xs):
     "What must be the same for a recording to hold"
     dev = xs[0].device
-    state = (torch.is_autocast_enabled('cuda') and torch.get_autocast_dtype('cuda'), torch.get_float32_matmul_precision(),
-             torch.is_grad_enabled() and xs[0].requires_grad, torch.cuda.current_stream(dev).cuda_stream if dev.type == 'cuda' else 0)
-    return (dev, *state, *((x.shape, x.dtype) for x in xs))
+    stream = torch.cuda.current_stream(dev).cuda_stream if dev.type == 'cuda' else 0
+    precision = torch.is_autocast_enabled('cuda') and torch.get_autocast_dtype('cuda'), torch.get_float32_matmul_precision()
+    return _Key(torch.is_grad_enabled() and xs[0].requires_grad, dev, stream, precision, tuple((x.shape, x.dtype) for x in xs))
 
 # %% ../nbs/19_cuda.ipynb #1b901e78
 @patch
@@ -139,18 +145,18 @@ def recording(self: Captured, xs):
     with self.lock:
         if key not in self.kept:
             self.seen[key] = self.seen.get(key, 0) + 1
-            if self.seen[key] <= self.after or len(self.kept) >= self.most: return None
-            self.kept[key] = self.record(xs)
+            if self.seen[key] <= self.after and not key.grad or len(self.kept) >= self.most: return None
+            self.kept[key] = self.record(xs, key.grad)
         return self.kept[key]
 
 @patch
-def record(self: Captured, xs):
+def record(self: Captured, xs, grad):
     "A new recording, or None"
     dtype, _busy.on = torch.get_autocast_dtype('cuda'), True
     try:
         with torch.cuda.device(xs[0].device if xs[0].is_cuda else -1), \
              torch.autocast('cuda', dtype, enabled=torch.is_autocast_enabled('cuda'), cache_enabled=False):
-            return self.kind(self.f, xs, torch.is_grad_enabled() and xs[0].requires_grad)
+            return self.kind(self.f, xs, grad)
     except RuntimeError as e:
         shapes = ', '.join(str(list(x.shape)) for x in xs)
         log.warning(f"inputs {shapes} are computed launch by launch, they cannot be recorded: {str(e).splitlines()[0]}")

@@ -4,14 +4,14 @@
 
 # %% auto #0
 __all__ = ['log', 'FEATURES', 'ENCODERS', 'DTYPES', 'PATHS', 'resize_frames', 'parse_features', 'pool_map', 'TimmBody',
-           'tokens_to_map', 'HFBody', 'weights_fingerprint', 'Encoder', 'load_by_order', 'parse_size', 'load_encoder',
-           'encode_plain', 'padded_kernel', 'FusedConv', 'fuse_convs', 'one_thread', 'FastPath', 'candidates',
-           'choose_path', 'ready_path']
+           'tokens_to_map', 'HFBody', 'weights_fingerprint', 'Encoder', 'whole_fp32', 'load_by_order', 'parse_size',
+           'load_encoder', 'encode_plain', 'padded_kernel', 'FusedConv', 'fuse_convs', 'one_thread', 'FastPath',
+           'candidates', 'choose_path', 'ready_path']
 
 # %% ../nbs/20_vision.ipynb #62732ffa
 import copy, hashlib, inspect, logging, time, weakref
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
@@ -172,12 +172,22 @@ class Encoder(nn.Module):
     def __repr__(self): return f'Encoder({self.name!r}, features={self.features!r}, size={self.size}, dv={self.dv})'
 
 # %% ../nbs/20_vision.ipynb #7ee94c45
+@contextmanager
+def whole_fp32():
+    "Inside, convolutions of a GPU are fp32 and not TF32, whose numbers have 10 bits"
+    cudnn = torch.backends.cudnn
+    o, k, exact = (cudnn.conv, 'fp32_precision', 'ieee') if hasattr(cudnn, 'conv') else (cudnn, 'allow_tf32', False)
+    was = getattr(o, k)
+    setattr(o, k, exact)
+    try: yield
+    finally: setattr(o, k, was)
+
 @patch
 def features_of(self: Encoder,
     x,  # scaled and normalised pictures [N, 3, *size]
 ):      # [N, dv]
     "The features of pictures that are ready for the network"
-    maps = self.body(x, [o[0] for o in self.parts])
+    with whole_fp32() if x.is_cuda else nullcontext(): maps = self.body(x, [o[0] for o in self.parts])
     return torch.cat([pool_map(maps[k], g) for k, g in self.parts], 1)
 
 # %% ../nbs/20_vision.ipynb #0865ebbe
@@ -434,6 +444,7 @@ def _keep_freed_memory():
 
 class FastPath:
     "An encoder made ready for many frames; agrees with `encode_plain` within rounding of its float type"
+    layouts = dict(cpu=torch.channels_last, cuda=torch.contiguous_format)  # in which convolutions are fast
     def __init__(self,
         enc: Encoder,    # the encoder; it is not changed
         dtype='fp32',    # 'fp32', 'fp16' or 'bf16'
@@ -443,15 +454,16 @@ class FastPath:
         self.enc, self.dtype, self.device = copy.deepcopy(enc).to(device), DTYPES[dtype], device
         x = torch.zeros(1, 3, *enc.size, device=device)
         with one_thread() as self.n: fuse_convs(self.enc.body, lambda: self.enc.features_of(x))
-        self.enc.body.to(self.dtype).to(memory_format=torch.channels_last)
+        self.layout = self.layouts.get(torch.device(device).type, torch.channels_last)
+        self.enc.body.to(self.dtype).to(memory_format=self.layout)
         self.mean, self.scale = 255*self.enc._mean, 1/(255*self.enc._std)
         self.net = Captured(self.features, weights=self.enc.parameters())  # on a GPU one launch for a batch
-        self.pool = ThreadPoolExecutor(self.n, initializer=torch.set_num_threads, initargs=(1,))
+        self.pool = ThreadPoolExecutor(self.n if device == 'cpu' else 1, initializer=torch.set_num_threads, initargs=(1,))
 
     def features(self, x):
         "Pictures uint8 [n, 3, *size] to features, where they are"
         x = (x - self.mean)*self.scale
-        return self.enc.features_of(x.to(self.dtype, memory_format=torch.channels_last)).float()
+        return self.enc.features_of(x.to(self.dtype, memory_format=self.layout)).float()
 
     @torch.no_grad()
     def encode(self, x):
