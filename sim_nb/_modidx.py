@@ -131,7 +131,6 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '', 'doc_host': '', 'git_url
                               'sim_nb.bench.in_own_process': ('bench.html#in_own_process', 'sim_nb/bench.py'),
                               'sim_nb.bench.in_turns': ('bench.html#in_turns', 'sim_nb/bench.py'),
                               'sim_nb.bench.keep_memory': ('bench.html#keep_memory', 'sim_nb/bench.py'),
-                              'sim_nb.bench.kernel_seconds': ('bench.html#kernel_seconds', 'sim_nb/bench.py'),
                               'sim_nb.bench.limits': ('bench.html#limits', 'sim_nb/bench.py'),
                               'sim_nb.bench.load': ('bench.html#load', 'sim_nb/bench.py'),
                               'sim_nb.bench.load_many': ('bench.html#load_many', 'sim_nb/bench.py'),

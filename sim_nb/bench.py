@@ -10,8 +10,8 @@ __all__ = ['PARTS', 'REFERENCES', 'SIDES', 'in_turns', 'Row', 'no_row', 'rate_ro
            'stream', 'FilePerWindow', 'columns', 'load', 'FramesOf', 'NamedEncoder', 'long_dataset', 'load_many',
            'growth', 'growth_row', 'rate_growth', 'smooth_frames', 'write_recordings', 'plain_cache', 'recorded_frames',
            'loop_seconds', 'as_script', 'cache', 'caching_rows', 'peak_of', 'memory', 'synced', 'on_device',
-           'gpu_memory', 'kernel_seconds', 'gpu_rows', 'gpu_train', 'gpu_decide', 'gpu_encode', 'gpu_stream',
-           'gpu_limits', 'gpu', 'machine', 'table', 'run_part', 'in_own_process', 'bench', 'check_writable', 'main']
+           'gpu_memory', 'gpu_rows', 'gpu_train', 'gpu_decide', 'gpu_encode', 'gpu_stream', 'gpu_limits', 'gpu',
+           'machine', 'table', 'run_part', 'in_own_process', 'bench', 'check_writable', 'main']
 
 # %% ../nbs/71_bench.ipynb #f12196dd
 import argparse, csv, ctypes, gc, importlib, itertools, json, os, platform, signal, subprocess, sys, tempfile, time
@@ -725,21 +725,6 @@ def gpu_memory(
     torch.cuda.synchronize()
     return f, (torch.cuda.max_memory_reserved() - before)/1e6
 
-# %% ../nbs/71_bench.ipynb #90000006
-from torch.autograd import DeviceType
-from torch.profiler import ProfilerActivity, profile
-
-def kernel_seconds(
-    f,            # function without arguments
-    n: int=10,    # calls
-) -> tuple:       # seconds in which the GPU computes, kernels; of one call
-    "What a call costs the GPU"
-    for _ in range(4): f()
-    with profile(activities=[ProfilerActivity.CUDA]) as p:
-        for _ in range(n): f()
-    found = [e for e in p.key_averages() if e.device_type == DeviceType.CUDA and '#' not in e.key]  # '#': a span, not a kernel
-    return sum(e.self_device_time_total for e in found)/n/1e6, sum(e.count for e in found)/n
-
 # %% ../nbs/71_bench.ipynb #90000007
 def gpu_rows(
     what: str,        # what is measured
@@ -759,7 +744,7 @@ def gpu_rows(
 
 # %% ../nbs/71_bench.ipynb #9000000a
 def gpu_train(setup, device, sizes=(32, 256, 1024), refs=('plain', 'amp')):
-    "Steps, their memory, and the share of them in which the GPU computes"
+    "Steps, and their memory on the card"
     rows = []
     for bs in sizes:
         xs = [on_device(b, device) for b in batches(replace(setup, bs=bs), 2)]
@@ -773,10 +758,6 @@ def gpu_train(setup, device, sizes=(32, 256, 1024), refs=('plain', 'amp')):
         if device == 'cuda':
             mb = {k: m for k, (_, m) in made.items()}
             rows += [Row('gpu', f'memory of a step, batch {bs}, {k}', 'MB', mb['plain'], mb[k], mb['plain']/mb[k]) for k in ('fp32', 'auto')]
-            busy = {k: kernel_seconds(f) for k, f in calls.items()}
-            share = {k: 100*busy[k][0]/np.median(t[k]) for k in calls}
-            rows += [Row('gpu', f'the GPU computes in a step, batch {bs}, {k}', '%', share['plain'], share[k], share[k]/share['plain'],
-                         note=f"{busy[k][0]*1e3:.2f} ms in {busy[k][1]:.0f} kernels; reference {busy['plain'][0]*1e3:.2f} ms in {busy['plain'][1]:.0f}") for k in ('fp32', 'auto')]
     return rows
 
 @torch.no_grad()

@@ -343,7 +343,8 @@ def encode_plain(
     frames,        # RGB frames, uint8 [N, H, W, 3]
 ):                 # features, float32 [N, dv]
     "The reference path: every other path is compared with this one"
-    return enc(torch.as_tensor(frames).to(enc._mean.device).permute(0, 3, 1, 2).contiguous().float()/255)
+    x = resize_frames(torch.as_tensor(frames).cpu().permute(0, 3, 1, 2).contiguous(), enc.size)  # a GPU rounds otherwise
+    return enc(x.to(enc._mean.device).float()/255)
 
 # %% ../nbs/20_vision.ipynb #60b358c4
 _ACTS = {nn.Identity: ('none', []), nn.ReLU: ('relu', []), nn.ReLU6: ('hardtanh', [0., 6.]), nn.SiLU: ('swish', []),
@@ -444,7 +445,7 @@ def _keep_freed_memory():
 
 class FastPath:
     "An encoder made ready for many frames; agrees with `encode_plain` within rounding of its float type"
-    layouts = dict(cpu=torch.channels_last, cuda=torch.contiguous_format)  # in which convolutions are fast
+    layouts = dict(cpu=torch.channels_last, cuda=torch.contiguous_format)  # a GPU is no faster with the colours last
     def __init__(self,
         enc: Encoder,    # the encoder; it is not changed
         dtype='fp32',    # 'fp32', 'fp16' or 'bf16'
