@@ -46,7 +46,8 @@ from .checkpoint import read_checkpoint, save_checkpoint
 from .model import SimV0Model
 from .inference import OneLaunch
 from .stream import SimStream
-from .vision import FastPath, encode_plain, load_encoder, one_thread
+from .encode import FastPath, one_thread
+from .vision import encode_plain, load_encoder
 from .cache import FeatureCache, cache_features, cached_dataset, frames_identity
 
 # %% ../nbs/71_bench.ipynb #d23050c9

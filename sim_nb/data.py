@@ -4,17 +4,18 @@
 
 # %% auto #0
 __all__ = ['LABEL_KEYS', 'REQUIRED_KEYS', 'SAMPLE_KEYS', 'log', 'IN_MEMORY', 'SPACING_FACTOR', 'SLOW_S', 'DUMMY_SPLITS',
-           'DatasetError', 'MissingFileError', 'seed_everything', 'pick_device', 'SampleError', 'check_array',
-           'validate_sample', 'SimDataset', 'SubsetDataset', 'check_batch', 'collate_fn', 'Ids', 'PackedIds',
-           'ColumnDataset', 'WindowDataset', 'cut_windows', 'FrameIds', 'FrameDataset', 'mirror_actions',
-           'MirroredDataset', 'spacing_doubt', 'DummySimDataset', 'TelemetryStats', 'class_counts', 'class_weights',
-           'episode_split', 'episode_prints', 'EpochSampler', 'make_dl', 'MissingDataError', 'build_dataset',
-           'build_split']
+           'DatasetError', 'MissingFileError', 'seed_everything', 'pick_device', 'limit_threads', 'own_threads',
+           'SampleError', 'check_array', 'validate_sample', 'SimDataset', 'SubsetDataset', 'check_batch', 'collate_fn',
+           'Ids', 'PackedIds', 'ColumnDataset', 'WindowDataset', 'cut_windows', 'FrameIds', 'FrameDataset',
+           'mirror_actions', 'MirroredDataset', 'spacing_doubt', 'DummySimDataset', 'TelemetryStats', 'class_counts',
+           'class_weights', 'episode_split', 'episode_prints', 'EpochSampler', 'make_dl', 'MissingDataError',
+           'build_dataset', 'build_split']
 
 # %% ../nbs/10_data.ipynb #add91167
-import copy, difflib, functools, hashlib, inspect, itertools, logging, math, mmap, random, re, tempfile, warnings
+import copy, ctypes, difflib, functools, hashlib, inspect, itertools, logging, math, mmap, random, re, tempfile, warnings
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -62,6 +63,39 @@ def pick_device(
     except (RuntimeError, AssertionError) as e:
         raise ValueError(f"device {str(device)!r} cannot be used ({str(e).splitlines()[0]}): "
                          "expected 'auto', 'cpu' or a GPU of this machine") from None
+
+# %% ../nbs/10_data.ipynb #db552f97
+from threadpoolctl import ThreadpoolController
+
+# %% ../nbs/10_data.ipynb #1340fb2e
+@functools.lru_cache
+def _pools():
+    "OpenMP as PyTorch loaded it, and MKL's number of threads of one thread (PyTorch holds MKL inside itself)"
+    try: mkl = ctypes.CDLL(str(Path(torch.__file__).parent/'lib/libtorch_cpu.so')).MKL_Set_Num_Threads_Local
+    except (OSError, AttributeError): mkl = lambda n: 0
+    return ThreadpoolController().select(user_api='openmp').lib_controllers, mkl
+
+def limit_threads(
+    n: int,  # at least 1
+):           # function without arguments that sets back what was
+    "PyTorch's operations in the calling thread take `n` threads from now on; other threads keep their number"
+    torch.get_num_threads()  # a new thread takes the number of the process when it is first asked
+    openmp, mkl = _pools()
+    was, mkl_was = [o.get_num_threads() for o in openmp], mkl(n)
+    for o in openmp: o.set_num_threads(n)
+    def back():
+        mkl(mkl_was)
+        for o, k in zip(openmp, was): o.set_num_threads(k)
+    return back
+
+@contextmanager
+def own_threads(
+    n: int,  # at least 1
+):           # how many there were
+    "Inside, PyTorch's operations in the calling thread take `n` threads"
+    was, back = torch.get_num_threads(), limit_threads(n)
+    try: yield was
+    finally: back()
 
 # %% ../nbs/10_data.ipynb #c6c8ce5c
 LABEL_KEYS = tuple(h.label_key for h in HEADS.values())

@@ -20,6 +20,7 @@ from torch.utils.checkpoint import checkpoint
 from transformers import AutoConfig, AutoModel, LlamaConfig
 from transformers.utils import logging as hf_logging
 
+from .backends import way
 from .cuda import Captured
 from .files import cache_home
 from .config import command
@@ -197,7 +198,6 @@ def embed_rms(
     return net.get_input_embeddings().weight.detach().float().square().mean().sqrt().item()
 
 # %% ../nbs/22_llm.ipynb #f677b48e
-# 'auto' may become faster; it is fp32 today
 DTYPES = {'fp32': torch.float32, 'bf16': torch.bfloat16, 'auto': torch.float32}
 
 class FrozenLLM(nn.Module):
@@ -209,8 +209,7 @@ class FrozenLLM(nn.Module):
         dtype: str = 'fp32', # precision of the frozen weights: 'fp32', 'bf16' or 'auto'
     ):
         super().__init__()
-        if dtype not in DTYPES:
-            raise ValueError(f"LLM {name!r}: unknown dtype {dtype!r}.{_nearest(str(dtype), list(DTYPES))}")
+        way('frozen_dtype', dtype)
         self.name, self.fingerprint, self.embed_rms = str(name), fingerprint(net), embed_rms(net)
         self.d, self.n_layers = net.get_input_embeddings().embedding_dim, net.config.num_hidden_layers
         self.net = net.to(DTYPES[dtype]).requires_grad_(False)

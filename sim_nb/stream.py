@@ -8,7 +8,7 @@ __all__ = ['log', 'CODES', 'ALARM', 'STREAM_ENCODERS', 'RATE_FACTOR', 'fail_safe
            'run_drive']
 
 # %% ../nbs/43_stream.ipynb #35d59719
-import difflib, logging, math, time, timeit
+import difflib, functools, logging, math, time
 from collections import Counter, deque
 
 # %% ../nbs/43_stream.ipynb #05a8491d
@@ -18,9 +18,11 @@ from fastcore.basics import patch
 from .labels import CHANNELS, HEADS, TELEMETRY, VIS_FEATS
 from .data import build_dataset, spacing_doubt
 from .model import decode
-from .runtime import OnnxGraph, check_finite, is_grave
-from .graph import OnnxBackend, _key, cached_graph, export_encoder, features_model
-from .vision import FastPath, encode_plain, load_encoder, one_thread, resize_frames
+from .backends import OnnxGraph, fastest, shortest, try_ways, way
+from .runtime import check_finite, is_grave
+from .graph import OnnxBackend, features_model
+from .vision import encode_plain, load_encoder, resize_frames
+from .encode import FastPath, _key, cached_graph, export_encoder, one_thread
 from .inference import OneLaunch, SimV0Inference
 
 log = logging.getLogger(__name__)
@@ -133,7 +135,6 @@ def check_skew(
 # %% ../nbs/43_stream.ipynb #22289179
 def _onnx_encoder(enc):
     "An encoder through ONNX Runtime"
-    if enc._mean.device.type != 'cpu': raise ValueError(f"encoder='onnx' runs on the CPU, not on {enc._mean.device}: take 'torch' or 'fused'")
     path = cached_graph('encoder', _key(enc.describe()), lambda p: export_encoder(enc, p))
     graph = _quicker(OnnxGraph(path, 1), OnnxGraph(path), np.zeros((1, 3, *enc.size), np.uint8))
     def encode(frames):
@@ -143,24 +144,33 @@ def _onnx_encoder(enc):
 
 def _quicker(one, every, frame):
     "The graph on one thread, unless all threads are a third faster: to wake threads between two frames takes time too"
-    s = [min(timeit.repeat(lambda: graph(frames=frame), number=1, repeat=5)) for graph in (one, every)]
-    return one if s[0] < 1.33*s[1] else every
+    a, b = (shortest(lambda: graph(frames=frame), 5) for graph in (one, every))
+    return one if a < 1.33*b else every
+
+# %% ../nbs/43_stream.ipynb #a9d73924
+def _fast_encoder(dtype, enc): return FastPath(enc, dtype, str(enc._mean.device))
 
 def _fused_encoder(enc):
-    "`FastPath` where the encoder is; on a GPU in the half precision that it knows"
-    dev = enc._mean.device
-    if dev.type != 'cuda': return FastPath(enc, device=str(dev))
-    return FastPath(enc, 'bf16' if torch.cuda.is_bf16_supported() else 'fp16', str(dev))
+    "fp32 on a CPU; on a GPU the half precision that it knows"
+    if enc._mean.device.type != 'cuda': return _fast_encoder('fp32', enc)
+    return _fast_encoder('bf16' if torch.cuda.is_bf16_supported() else 'fp16', enc)
 
-STREAM_ENCODERS = {'torch': lambda enc: lambda x: encode_plain(enc, x), 'fused': _fused_encoder, 'onnx': _onnx_encoder}
+STREAM_ENCODERS = {  # a word of `encoder` -> what makes it of an `Encoder`
+    'torch': lambda enc: lambda x: encode_plain(enc, x), 'fused': _fused_encoder, 'onnx': _onnx_encoder,
+    **{o: functools.partial(_fast_encoder, o) for o in ('fp32', 'fp16', 'bf16')}}
 
 def frame_encoder(
-    enc,        # an `Encoder`; it computes on the device where it is
-    how: str,   # 'torch', 'fused' or 'onnx'
-):              # uint8 [N, H, W, 3] -> float32 [N, dv]
+    enc,               # an `Encoder`; it computes on the device where it is
+    how: str,          # a word of `encoder`, see `words`; 'auto': the fastest for one picture that passes its check
+    tol: float = .02,  # largest relative difference from the reference, for 'auto'
+):                     # uint8 [N, H, W, 3] -> float32 [N, dv]
     "A way to encode frames, by name"
-    if how not in STREAM_ENCODERS: raise ValueError(f"unknown encoder path {how!r}: expected one of {list(STREAM_ENCODERS)}")
-    return STREAM_ENCODERS[how](enc)
+    if way('encoder', how, enc._mean.device).name != 'auto': return STREAM_ENCODERS[how](enc)
+    names = [o for o in STREAM_ENCODERS if enc._mean.device.type == 'cpu' or way('encoder', o).devices == 'any']
+    pic = np.random.default_rng(0).integers(0, 256, (1, *enc.size, 3), dtype=np.uint8)
+    want = encode_plain(enc, pic).cpu()
+    error = lambda encode: ((encode(pic).cpu() - want).norm()/want.norm().clamp(min=1e-9)).item()
+    return fastest('encoder', try_ways('encoder', names, lambda o: STREAM_ENCODERS[o](enc), error, lambda encode: encode(pic), 5), tol).ready
 
 # %% ../nbs/43_stream.ipynb #9beb4ecf
 def stream_encoder(
@@ -180,8 +190,8 @@ class SimStream:
     "Live decisions: one frame in, one decision out"
     def __init__(self,
         source,                 # a checkpoint, a run folder, or a `SimV0Inference`
-        backend='torch',        # for a checkpoint: 'torch', 'int8', 'onnx' or 'onnx-int8'
-        encoder='torch',        # 'torch', 'fused' or 'onnx', see `frame_encoder`
+        backend='torch',        # for a checkpoint: a word of `backend`, see `words`
+        encoder='torch',        # a word of `encoder`, see `words` and `frame_encoder`
         max_gap_s=None,         # longest time between two frames of one window, seconds; None: 2.5 times `frame_spacing_s`, or .25
         max_age_s=.5,           # from this age on a decision is stale, seconds
         deadline_s=.1,          # longest time a decision may take, seconds
