@@ -231,6 +231,7 @@ static void tiles(void) {
     memset(&c, 0, sizeof c);
     c.palette = 1;
     for (int i = 0; i < 8; i++) c.bytes[i] = 64, c.rows[i] = 16;
+    __asm__ volatile("" : : "r"(&c) : "memory");  // gcc 12 takes the load for one of 8 bytes, and drops the other stores
     _tile_loadconfig(&c);
 }
 
