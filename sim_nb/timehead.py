@@ -85,7 +85,7 @@ def name(self: TimeHead,
     "The class of risk that the seconds say"
     return [RISKS[i] for i in self.log_probs(log_s).argmax(1)]
 
-# %% ../nbs/24_timehead.ipynb #8e1d731b
+# %% ../nbs/24_timehead.ipynb #070458e8
 def _loss(theta, z, log_v, y, weight, seconds, ridge):
     "Loss and gradient of weights, bias, log slope"
     w, b, slope = theta[:-2], theta[-2], math.exp(theta[-1])
@@ -97,10 +97,10 @@ def _loss(theta, z, log_v, y, weight, seconds, ridge):
     width = np.concatenate([[np.inf], gap, [np.inf]])[y]
     logp = _log_sigmoid(up) + _log_sigmoid(-down) + np.log(-np.expm1(-slope*width))
     d_up, d_down = np.exp(_log_sigmoid(-up)), -np.exp(_log_sigmoid(down))
-    with np.errstate(invalid='ignore'): d_width = np.where(np.isinf(width), 0., width/np.expm1(slope*width))
-    finite = lambda g, v: np.where(np.isinf(v), 0., g*v)
+    finite = lambda v: np.where(np.isinf(v), 0., v)
+    d_width = np.where(np.isinf(width), 0., finite(width)/np.expm1(slope*np.where(np.isinf(width), 1., width)))
     g_s = -weight*slope*(d_up + d_down)
-    g_slope = (weight*((finite(d_up, up) + finite(d_down, down))/slope + d_width)).sum()
+    g_slope = (weight*((d_up*finite(up) + d_down*finite(down))/slope + d_width)).sum()
     grad = np.concatenate([z.T @ g_s, [g_s.sum()], [g_slope*slope]])
     grad[:-2] -= 2*ridge*w
     return -(weight*logp).sum() + ridge*(w @ w), -grad
