@@ -1,21 +1,71 @@
-"A room imports only rooms with a lower number: `python .ci/rooms.py` reads all imports of `sim_nb/`."
+"""A room imports only rooms with a lower number: `python .ci/rooms.py` reads every import of `sim_nb/`.
+
+The first digit of a notebook's number is its floor. Imports are seen in every form: `import`, `from`, relative,
+`importlib.import_module`, and names of rooms in texts such as 'sim_nb.backends.OnnxPath'. Docstrings and the table of
+names that moved (`MOVED`, in `config`) are no arrows.
+"""
 import ast, json, re, sys
+from functools import lru_cache
 from pathlib import Path
 
-floor = {}  # module -> number of its notebook, e.g. (6, 'a')
-for nb in sorted(Path('nbs').glob('[0-9]*.ipynb')):
-    number = re.match(r'(\d+)([a-z]?)_', nb.name)
-    source = '\n'.join(''.join(c['source']) for c in json.loads(nb.read_text())['cells'])
-    name = re.search(r'^#\| default_exp (\w+)', source, re.M)
-    if name: floor[name[1]] = int(number[1]), number[2]
+NAME = re.compile(r'(\d)(\d)_(\w+)\.ipynb')
+ROOM = re.compile(r'\bsim_nb\.([a-z]\w*)')
 
-up = []
-for module, own in floor.items():
-    for node in ast.walk(ast.parse(Path(f'sim_nb/{module}.py').read_text())):
-        if not isinstance(node, ast.ImportFrom): continue
-        path = (node.module or '') if not node.level else '.'.join(o for o in ('sim_nb', node.module) if o)
-        if path == 'sim_nb': names = [a.name for a in node.names]
-        else: names = [path.split('.')[1]] if path.startswith('sim_nb.') else []
-        up += [f'{module} (line {node.lineno}) imports {o}' for o in names if o in floor and floor[o] > own]
-if up: sys.exit('an arrow runs upwards:\n' + '\n'.join(up))
-print(f'rooms: {len(floor)}, no arrow runs upwards')
+def rooms(nbs):
+    "Module -> number of its notebook, and what is wrong with the names"
+    found, wrong = {}, []
+    for p in sorted(nbs.glob('[0-9]*.ipynb')):
+        m = NAME.fullmatch(p.name)
+        if not m: wrong.append(f'{p.name}: expected FN_name.ipynb, a floor and a place on it'); continue
+        source = '\n'.join(''.join(c['source']) for c in json.loads(p.read_text(encoding='utf-8'))['cells'])
+        exp = re.search(r'^#\|\s*default_exp (\w+)', source, re.M)
+        if exp and exp[1] != m[3]: wrong.append(f'{p.name} writes {exp[1]}.py: the names should be one')
+        if exp: found[exp[1]] = int(m[1] + m[2])
+    if len(set(found.values())) < len(found): wrong.append('two rooms have one number')
+    return found, wrong
+
+def docstrings(tree):
+    "Texts that only explain: a statement of its own"
+    return {id(n.value) for n in ast.walk(tree) if isinstance(n, ast.Expr)}
+
+def imports(path, known):
+    "(line, room) for every room that a module names in an import or in a text"
+    tree = ast.parse(path.read_text(encoding='utf-8'))
+    said = docstrings(tree)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import): names = [o.name for o in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            base = '.'.join(o for o in ('sim_nb' if node.level else '', node.module or '') if o)
+            names = [base] + [f'{base}.{o.name}' for o in node.names]
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in said:
+            names = [f'sim_nb.{o}' for o in ROOM.findall(node.value)]
+        else: continue
+        for o in names:
+            m = ROOM.match(o)
+            if m and m[1] in known and m[1] != path.stem: yield node.lineno, m[1]
+
+def depth(arrows):
+    "The longest chain of imports, the lowest room first; a circle is an error"
+    @lru_cache(None)
+    def chain(m, above=()):
+        if m in above: raise SystemExit(f"a circle: {' -> '.join((*above, m))}")
+        return max((chain(o, (*above, m)) for o in sorted(arrows[m])), key=len, default=()) + (m,)
+    return max((chain(m) for m in arrows), key=len)
+
+def check(root='.', most=8):
+    "The words of what is wrong, or of what is right"
+    root = Path(root)
+    number, wrong = rooms(root/'nbs')
+    if not number: raise SystemExit(f'no rooms in {root/"nbs"}: nothing was checked')
+    arrows = {m: {} for m in number}
+    for m in number:
+        for line, o in imports(root/f'sim_nb/{m}.py', number): arrows[m].setdefault(o, line)
+    wrong += [f'{m} (line {line}) imports {o}: {number[o]} is not below {number[m]}'
+              for m, os in arrows.items() for o, line in os.items() if number[o] >= number[m]]
+    if wrong: raise SystemExit('\n'.join(wrong))
+    longest = depth({m: frozenset(os) for m, os in arrows.items()})
+    if len(longest) > most: raise SystemExit(f"{len(longest)} floors of imports, at most {most}: {' <- '.join(longest)}")
+    print(f"rooms: {len(number)}, no arrow runs upwards, no circle, {len(longest)} floors of imports "
+          f"({' <- '.join(longest)})")
+
+if __name__ == '__main__': check(*sys.argv[1:2])

@@ -4,9 +4,10 @@
 
 # %% auto #0
 __all__ = ['RISKS', 'REASONS', 'ACTIONS', 'HIGH', 'IGNORE_INDEX', 'FRAMES', 'VIS_FEATS', 'TELEMETRY', 'WEIGHT', 'SAMPLE_ID',
-           'HEADS', 'CHANNELS', 'Head', 'label_maps', 'label_id', 'Channel']
+           'HEADS', 'CHANNELS', 'Head', 'label_maps', 'label_id', 'did_you_mean', 'Channel']
 
 # %% ../nbs/00_labels.ipynb #ad70acba
+import difflib
 from dataclasses import dataclass
 
 # %% ../nbs/00_labels.ipynb #31972e10
@@ -56,6 +57,17 @@ def label_id(
     classes = HEADS[head].classes
     if label not in classes: raise KeyError(f"unknown {head} label {label!r}: expected one of {list(classes)}")
     return classes.index(label)
+
+# %% ../nbs/00_labels.ipynb #49936671
+def did_you_mean(
+    name,                      # what came
+    known,                     # the names that would have been right
+    cutoff: float=.6,          # how alike they must be, 0..1
+    words='did you mean',      # how the sentence begins
+) -> str:                      # a question, or '' when no name is near
+    "Ask for the known name that looks most like `name`"
+    near = difflib.get_close_matches(str(name), [str(o) for o in known], 1, cutoff)
+    return f"{words} {near[0]!r}?" if near else ''
 
 # %% ../nbs/00_labels.ipynb #e25c333f
 @dataclass(frozen=True)

@@ -238,3 +238,13 @@ def _interval(seconds, i):
     "The seconds of a class of risk, in words"
     if i == 0: return f'above {seconds[0]:g} s'
     return f'below {seconds[-1]:g} s' if i == len(seconds) else f'{seconds[i]:g} to {seconds[i-1]:g} s'
+
+# %% ../nbs/24_timehead.ipynb #38dd0066
+import hashlib, json
+
+# %% ../nbs/24_timehead.ipynb #3563bfe9
+@patch
+def digest(self: TimeHead) -> str:  # 16 hex digits
+    "A name for exactly this head, in the precision of float32"
+    numbers = {k: np.asarray(v, np.float32).tolist() for k, v in self.to_dict().items()}
+    return hashlib.sha256(json.dumps(numbers, sort_keys=True).encode()).hexdigest()[:16]
