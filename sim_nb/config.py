@@ -156,7 +156,21 @@ class TrainingConfig(Section):
     init_from: str|None = Field(None, min_length=1,
         description='run or checkpoint whose weights the run starts from; empty: fresh weights')
     device: str = Field('auto', min_length=1, description='auto, cpu, cuda, cuda:1, mps')
+    best_by: Literal['risk_high_recall', 'recall_at_5', 'risk_high_ap', 'ap_f1', 'last'] = Field('risk_high_recall',
+        description='which epoch becomes best.pt, see `BEST_BY`')
+    time_head: Literal['auto', 'off'] = Field('auto',
+        description='auto: fit a time-to-risk head after the training, and use it where it helps on validation')
+    risk_seconds: list[float] = Field([4., 2., 1.],
+        description='fewer seconds left than these: risk is at least low, medium, high; for the time-to-risk head')
+    alarm_budget: float = Field(.05, gt=0, lt=1,
+        description='share of the validation windows below high that may alarm')
     _paths = field_validator('init_from', mode='before')(_path_to_str)
+
+    @field_validator('risk_seconds')
+    def _falling(v):
+        if len(v) == 3 and v[0] > v[1] > v[2] > 0: return v
+        raise ValueError('expected three falling numbers of seconds above 0, for low, medium and high')
+
 
 # %% ../nbs/02_config.ipynb #b1504b7f
 class OutputConfig(Section):

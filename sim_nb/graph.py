@@ -19,7 +19,7 @@ from .labels import FRAMES, HEADS, TELEMETRY, VIS_FEATS
 from .files import cache_home
 from .fast import FastLLM, packed
 from .model import SimV0Model
-from .runtime import OnnxGraph, need
+from .runtime import FUSED, OnnxGraph, need
 from .vision import resize_frames
 
 # %% ../nbs/41_graph.ipynb #cb1c650d
@@ -42,8 +42,12 @@ class _Tensors(nn.Module):
         super().__init__()
         self.model = model
     def forward(self, vis_feats, telemetry):
-        out = self.model({VIS_FEATS: vis_feats, TELEMETRY: telemetry})
-        return tuple(out[k] for k in OUTPUTS)
+        x = {VIS_FEATS: vis_feats, TELEMETRY: telemetry}
+        out = self.model(x)
+        raw = tuple(out[k] for k in OUTPUTS)
+        if self.model.time_head is None: return raw
+        both = self.model.fused(out, x)
+        return *raw, both['risk_logits'], both['seconds_left']
 
 # %% ../nbs/41_graph.ipynb #0956f2a6
 def to_onnx(
@@ -68,11 +72,11 @@ def export_graph(
     model: SimV0Model,  # in fp32
     path,               # .onnx file to write
 ) -> Path:              # the file
-    "Features and telemetry -> logits as one graph; the telemetry statistics are inside"
+    "Features and telemetry -> logits as one graph; the telemetry statistics are inside, and with a time-to-risk head `FUSED` stands beside the raw logits"
     model = features_model(model).eval()
     if model.llm.net.dtype != torch.float32: raise ValueError(f"expected a model in fp32, got {model.llm.net.dtype}: build it with frozen_dtype='fp32'")
     args = torch.randn(3, model.F, model.dv), torch.randn(3, 8)
-    return to_onnx(_Tensors(model), args, path, (VIS_FEATS, TELEMETRY), OUTPUTS)
+    return to_onnx(_Tensors(model), args, path, (VIS_FEATS, TELEMETRY), OUTPUTS + (FUSED if model.time_head is not None else ()))
 
 # %% ../nbs/41_graph.ipynb #3695288d
 def parity(
@@ -88,7 +92,8 @@ def parity(
         x = {VIS_FEATS: torch.randn(n, model.F, model.dv, generator=gen), TELEMETRY: 3*torch.randn(n, 8, generator=gen)}
         with torch.no_grad(): want = model(x)
         got = graph(**{k: v.numpy() for k, v in x.items()})
-        for k in OUTPUTS: worst[k] = max(worst[k], float(np.abs(got[k] - want[k].numpy()).max()))
+        if model.time_head is not None: want = want | dict(risk_log_probs=model.fused(want, x)['risk_logits'])
+        for k in want: worst[k] = max(worst.get(k, 0.), float(np.abs(got[k] - want[k].numpy()).max()))
     return worst
 
 # %% ../nbs/41_graph.ipynb #884f147e
@@ -210,7 +215,7 @@ class OnnxBackend:
         inputs: dict,  # of a batch
     ) -> dict:         # as from the model
         out = self.graph(**{VIS_FEATS: self.model.features(inputs).cpu().numpy(), TELEMETRY: inputs[TELEMETRY].cpu().numpy()})
-        return {k: torch.from_numpy(v) for k, v in out.items()}
+        return {k: torch.from_numpy(v) for k, v in out.items() if k not in FUSED}
 
 # %% ../nbs/41_graph.ipynb #b2c0de11
 def int8_model(

@@ -84,10 +84,15 @@ def arithmetic(self: SimV0Inference) -> str:  # such as 'torch, fp32', 'torch, b
     if not hasattr(self.run, 'llm'): return self.backend
     return {'torch': 'torch, ', 'int8': ''}[self.backend] + self.run.llm.arithmetic
 
+@patch(as_prop=True)
+def head_digest(self: SimV0Inference) -> str:  # None without a time-to-risk head
+    "A name for the time-to-risk head, see `TimeHead.digest`"
+    return None if self.model.time_head is None else self.model.time_head.head().digest()
+
 @patch
 def unguaranteed(self: SimV0Inference):  # a sentence; None when the certificate holds, or when there is none
     "Why the certificate of the checkpoint does not hold for this model"
-    return not_guaranteed(self.metadata.get('calibration', {}), self.arithmetic, self.backend)
+    return not_guaranteed(self.metadata.get('calibration', {}), self.arithmetic, self.backend, self.head_digest)
 
 # %% ../nbs/42_inference.ipynb #6b3b0b39
 @patch
@@ -101,7 +106,7 @@ def get_label_maps(self: SimV0Inference) -> dict:  # head name -> {class id: cla
 def logits(self: SimV0Inference,
     inputs: dict,  # vis_feats [B, F, dv] or frames [B, F, 3, H, W], and telemetry [B, 8]
 ) -> dict:         # risk_logits [B, 4], reason_logits [B, 4], action_logits [B, 6], confidence [B, 1] (a logit)
-    "What the heads answer"
+    "What the heads answer, with the time-to-risk head joined where there is one: then also seconds_left [B]"
     x = {k: torch.as_tensor(inputs[k]).float() for k in (self.pic, TELEMETRY) if k in inputs}
     for k, v in x.items():
         bad = ~(v.abs() <= LARGEST).flatten(1).all(1)
@@ -109,7 +114,9 @@ def logits(self: SimV0Inference,
                                        f"{int(bad.nonzero()[0])} of the batch: expected what float16 can hold")
     if len({len(v) for v in x.values()}) > 1 or 0 in map(len, x.values()): raise ValueError(
         f"expected as many rows in each input, and at least one: got { {k: len(v) for k, v in x.items()} }")
-    return check_finite(self.run({k: v.to(self.device) for k, v in x.items()} or inputs))
+    x = {k: v.to(self.device) for k, v in x.items()} or inputs
+    out = check_finite(self.run(x))
+    return self.model.fused(out, x | {k: inputs[k] for k in ('telemetry_mask',) if k in inputs})
 
 # %% ../nbs/42_inference.ipynb #859d4080
 @patch
@@ -121,11 +128,12 @@ def calibrated(self: SimV0Inference,
 
 @patch
 def alarms(self: SimV0Inference,
-    out: dict,  # of `calibrated`
-) -> list:      # per sample p_high and guarantee, and risk_high_alarm when certified; empty dicts without a calibration
-    "Is P(high) at or above the certified threshold?"
-    p_high = out['risk_logits'].double().cpu().softmax(1)[:, HIGH].tolist()
-    return with_alarms([{} for _ in p_high], p_high, self.metadata.get('calibration', {}), self.unguaranteed())
+    out: dict,        # of `calibrated`
+    raw: dict = None, # of `logits`; None: as `out`
+) -> list:            # per sample alarm; calibrated: p_high and guarantee, and risk_high_alarm when certified
+    "Is P(high) at or above the certified threshold, or else the one that validation chose?"
+    p_high, p_plain = (o['risk_logits'].double().cpu().softmax(1)[:, HIGH].tolist() for o in (out, out if raw is None else raw))
+    return with_alarms([{} for _ in p_high], p_high, self.metadata.get('calibration', {}), self.unguaranteed(), self.metadata.get('alarm'), p_plain)
 
 # %% ../nbs/42_inference.ipynb #50441919
 @patch
@@ -136,8 +144,9 @@ def predict(self: SimV0Inference,
     "Predictions for a batch"
     if isinstance(batch, list): batch = collate_fn(batch)
     inputs = batch[0] if isinstance(batch, tuple) else batch
-    out = self.calibrated(self.logits(inputs))
-    preds = [o | a for o, a in zip(decode(out, inputs.get(SAMPLE_ID)), self.alarms(out))]
+    raw = self.logits(inputs)
+    out = self.calibrated(raw)
+    preds = [o | a for o, a in zip(decode(out, inputs.get(SAMPLE_ID)), self.alarms(out, raw))]
     return [o | dict(probabilities=p) for o, p in zip(preds, class_probabilities(out))] if probabilities else preds
 
 def class_probabilities(
@@ -259,7 +268,7 @@ def check_backend(
     if n and n < len(ds): ds = ds.subset([int(i*len(ds)/n) for i in range(n)])
     err, same = [], {k: [] for k in HEADS}
     for inputs, _ in make_dl(ds, bs):
-        a, b = ref({k: inputs[k].to(inf.device) for k in (inf.pic, TELEMETRY)}), inf.logits(inputs)
+        a, b = ref.answers({k: inputs[k].to(inf.device) for k in (inf.pic, TELEMETRY)}), inf.logits(inputs)
         for k, h in HEADS.items():
             x, y = a[h.logits_key].cpu(), b[h.logits_key].cpu()
             err.append((x - y).abs().flatten()); same[k].append(x.argmax(-1) == y.argmax(-1))

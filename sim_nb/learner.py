@@ -6,10 +6,10 @@
 __all__ = ['TABLE_METRICS', 'adamw', 'amp_context', 'NonFiniteLoss', 'clipped_step', 'FiniteCheck', 'set_epoch',
            'train_one_epoch', 'evaluate', 'SimDataLoaders', 'sim_dataloaders', 'TrainStep', 'SetEpoch', 'Record',
            'ResultMetric', 'SimLearner', 'sim_learner', 'watch_metrics', 'load_learner', 'JsonlCallback',
-           'monitor_rule', 'SaveBest', 'StopEarly', 'SimInterpretation']
+           'monitor_rule', 'SaveBest', 'StopEarly', 'SimInterpretation', 'last_frames']
 
 # %% ../nbs/34_learner.ipynb #66750c43
-import math, tempfile
+import dataclasses, math, tempfile
 import numpy as np
 import pandas as pd
 import torch
@@ -35,7 +35,7 @@ with warnings.catch_warnings():  # fastai calls `torch.jit.script` when it is im
     from fastai.torch_core import to_device
 
 # %% ../nbs/34_learner.ipynb #7c8f48eb
-from .labels import HEADS, IGNORE_INDEX, SAMPLE_ID, TELEMETRY
+from .labels import HEADS, HIGH, IGNORE_INDEX, SAMPLE_ID, TELEMETRY
 from .config import TrainingConfig, moved
 from .data import _Loader, class_weights, make_dl, pick_device
 from .loss import MultitaskLoss
@@ -179,6 +179,11 @@ def _on(batch, device):
     return [{k: v.to(device, non_blocking=True) if isinstance(v, torch.Tensor) else v for k, v in o.items()}
             for o in batch]
 
+def _said(model, outputs, inputs):
+    "The outputs with the model's time-to-risk head joined, when it has one"
+    model = getattr(model, 'module', model)
+    return outputs if getattr(model, 'time_head', None) is None else model.fused(outputs, inputs)
+
 @torch.no_grad()
 def evaluate(
     model,             # `SimV0Model` or any module: inputs dict -> outputs dict
@@ -195,7 +200,7 @@ def evaluate(
             inputs, targets = _on(batch, device)
             outputs = model(inputs)
             loss_func(outputs, targets)
-            record.add(outputs, targets, loss_func.sums)
+            record.add(_said(model, outputs, inputs), targets, loss_func.sums)
     finally: model.train(was_training)
     return record.compute()
 
@@ -333,7 +338,7 @@ class Record(Callback):
     def before_train(self): self.rec = EpochRecord()
     def before_validate(self): self.rec = EpochRecord()
     def after_loss(self): self.learn.loss = self.loss_func.parts['loss']
-    def after_batch(self): self.rec.add(self.pred, self.y, self.loss_func.sums)
+    def after_batch(self): self.rec.add(self.pred if self.training else _said(self.model, self.pred, self.x), self.y, self.loss_func.sums)
     def after_train(self): self.latest = self.splits['train'] = self.rec.compute()
     def after_validate(self): self.latest = self.splits['valid'] = self.rec.compute()
 
@@ -667,6 +672,7 @@ def _answers(self: SimLearner, batch):
     inputs, targets = batch
     outputs = {k: v.float() for k, v in self.model(*_on([inputs], self.dls.device)).items()}
     self.loss_func(outputs, *_on([targets], self.dls.device))
+    outputs = _said(self.model, outputs, *_on([inputs], self.dls.device))
     ids = {k: outputs[h.logits_key].argmax(1).cpu() for k, h in HEADS.items()}
     if SAMPLE_ID in inputs: targets = targets | {SAMPLE_ID: inputs[SAMPLE_ID]}
     return inputs, {k: v.cpu() for k, v in outputs.items()}, targets, ids, self.loss_func.sample_losses.cpu()
@@ -841,3 +847,70 @@ def summary(self: SimLearner) -> str:
         *_part_lines(self.model, self.shapes()), '', f"loss: {type(self.loss_func).__name__}({self.loss_func.weighting!r})",
         'optimizer: ' + ('; '.join(map(group, self.opt.opt.param_groups)) if self.opt else 'made by the first fit'),
         'callbacks: ' + ', '.join(type(o).__name__ for o in self.cbs.sorted('order'))]))
+
+# %% ../nbs/34_learner.ipynb #9cb0cded
+from .metrics import BUDGET, alarm_threshold, high_ap, high_score, recall_at
+from .timehead import NoTimeHead, RIDGE, SECONDS, SPEED, choose_share, seconds_table, share_losses
+from .timehead import fit_time_head as fit_head
+
+# %% ../nbs/34_learner.ipynb #73d409ce
+@torch.no_grad()
+def last_frames(
+    learn,    # a SimLearner
+    dl,       # loader
+) -> dict:    # arrays feats [N, dv], speed [N], known [N] (was it measured?), risk [N], weight [N]
+    "What the time-to-risk head reads and learns from"
+    model, dev, rows = getattr(learn.model, 'module', learn.model).eval(), learn.dls.device, []
+    for inputs, targets in dl.new(shuffle=False, drop_last=False):
+        t = inputs[TELEMETRY][:, SPEED]
+        known = inputs['telemetry_mask'][:, SPEED] if 'telemetry_mask' in inputs else torch.ones_like(t, dtype=torch.bool)
+        feats = model.last_features(*_on([inputs], dev)).cpu().half()
+        rows.append((feats, t, known, targets['risk_id'], targets.get('weight', torch.ones_like(t))))
+    return dict(zip(('feats', 'speed', 'known', 'risk', 'weight'), (torch.cat(o).numpy() for o in zip(*rows))))
+
+# %% ../nbs/34_learner.ipynb #fa633e21
+@patch
+def fit_time_head(self: SimLearner,
+    seconds=SECONDS,       # fewer seconds left than these: risk is at least low, medium, high
+    budget: float=BUDGET,  # share of the validation windows below high that may alarm
+    ridge: float=RIDGE,    # see `fit_time_head` of `timehead`
+    head=None,             # a fitted `TimeHead`; None: fit it to the training split
+) -> dict:                 # what was chosen, for the metadata of a checkpoint: time_head, alarm
+    "Fit the time-to-risk head, choose on validation how much it is heard, and the alarm threshold"
+    model = getattr(self.model, 'module', self.model)
+    if not hasattr(model, 'time_head'): raise ValueError(f"{type(model).__name__} has no place for a time-to-risk head: expected a SimV0Model")
+    model.time_head, facts = None, dict(share=0., seconds=list(map(float, seconds)))
+    valid = last_frames(self, self.dls.valid)
+    try:
+        if head is None: head = fit_head(**last_frames(self, self.dls.train), seconds=seconds, ridge=ridge)
+        facts |= _hear(self, model, head, valid)
+    except NoTimeHead as e: facts['off'] = str(e)
+    return dict(time_head=facts, alarm=self.fit_alarm(budget))
+
+# %% ../nbs/34_learner.ipynb #41381ee9
+def _hear(learn, model, head, valid):
+    "Give the model the head with the share that validation asks for; what was found"
+    if not (valid['risk'] != IGNORE_INDEX).any(): raise NoTimeHead("no validation window has a risk label: nothing says how much the head is worth")
+    raw = learn.get_preds()[0]['risk_logits'].numpy()
+    log_s = head.log_seconds(valid['feats'], valid['speed'])
+    rows = share_losses(head.log_probs(log_s), raw, valid['risk'], valid['known'])
+    share = choose_share(rows)
+    best = min(rows, key=lambda o: o['loss'])
+    found = dict(share=share, slope=head.slope, losses=[dict(rows[0]), best], said=seconds_table(head, log_s[valid['known']], valid['risk'][valid['known']]))
+    if not share: return found | dict(off=f"on validation it does not help (loss {best['loss']:.4f} at best, {rows[0]['loss']:.4f} without it)")
+    from sim_nb.model import TimeToRisk
+    model.time_head = TimeToRisk.of(dataclasses.replace(head, share=share)).to(learn.dls.device)
+    return found
+
+@patch
+def fit_alarm(self: SimLearner,
+    budget: float=BUDGET,  # share of the validation windows below high that may alarm
+) -> dict:                 # threshold on P(high), None without a labelled window below high; what it reaches on validation
+    "The alarm threshold for a budget of false alarms on validation"
+    outputs, targets = self.get_preds()
+    score, risk = high_score(outputs['risk_logits'].double()).numpy(), targets['risk_id'].numpy()
+    t = alarm_threshold(score, risk, budget)
+    rate = lambda m: float((score[m] >= t).mean()) if m.any() else None
+    p = None if t is None else float(1/(1 + np.exp(-t)))
+    reached = {} if t is None else dict(recall=rate(risk == HIGH), false_alarm_rate=rate((risk != HIGH) & (risk != IGNORE_INDEX)))
+    return dict(threshold=p, budget=float(budget), high=int((risk == HIGH).sum()), **reached)

@@ -4,10 +4,10 @@
 
 # %% auto #0
 __all__ = ['log', 'POOLINGS', 'check_dims', 'HideFeatures', 'VisionProjector', 'segment_matrix', 'MeanPool', 'AttentionPool',
-           'Standardize', 'Waves', 'TelemetryMLP', 'Heads', 'batch_inputs', 'SimV0Model', 'decode']
+           'Standardize', 'Waves', 'TelemetryMLP', 'Heads', 'batch_inputs', 'SimV0Model', 'TimeToRisk', 'decode']
 
 # %% ../nbs/25_model.ipynb #97f69e38
-import logging
+import logging, math
 from contextlib import nullcontext
 import torch
 from fastcore.basics import patch, store_attr
@@ -208,6 +208,7 @@ class SimV0Model(nn.Module):
                    'vision_dropout,telemetry_bands,frozen_dtype')
         self.llm = load_fast(llm_name_or_path, llm_layers, gradient_checkpointing, tune_norms, frozen_dtype)
         self.encoder = None if use_cached_vis_feats else self._load_encoder()
+        self.register_module('time_head', None)  # after training, see `TimeToRisk`
         self._set_widths(dv, d)
         self._make_adapters()
         if telemetry_stats is not None: self.set_telemetry_stats(telemetry_stats)
@@ -335,42 +336,124 @@ def forward(self: SimV0Model,
     with self.llm.threads(inputs[TELEMETRY].shape[0]) if few else nullcontext():
         return self.heads(self.readout(self.tokens(inputs)))
 
+# %% ../nbs/25_model.ipynb #83397416
+from .timehead import CREEP, SECONDS, SPEED, TimeHead
+
+# %% ../nbs/25_model.ipynb #6c886295
+class TimeToRisk(nn.Module):
+    "`TimeHead` as buffers of a model"
+    def __init__(self,
+        dv: int,  # width of the vision features
+    ):
+        super().__init__()
+        for k, v in dict(weight=torch.zeros(dv), bias=0., slope=1., seconds=SECONDS, share=0.).items():
+            self.register_buffer(k, torch.as_tensor(v, dtype=torch.float32))
+
+    @classmethod
+    def of(cls,
+        head: TimeHead,  # fitted, see `fit_time_head`
+    ):
+        "The module of a fitted head"
+        new = cls(len(head.weight))
+        for k, v in head.to_dict().items(): getattr(new, k).copy_(torch.as_tensor(v, dtype=torch.float32))
+        return new
+
+    def head(self) -> TimeHead:
+        "The same in numpy"
+        return TimeHead.from_dict({k: v.tolist() for k, v in self.state_dict().items()})
+
+# %% ../nbs/25_model.ipynb #40c19fc7
+@patch
+def log_seconds(self: TimeToRisk,
+    feats: torch.Tensor,  # [B, dv], features of the last frame
+    speed: torch.Tensor,  # [B], m/s
+) -> torch.Tensor:        # [B]
+    "Logarithm of the seconds left, see `TimeHead.log_seconds`"
+    x = nn.functional.layer_norm(feats.float(), feats.shape[-1:])
+    return (x * self.weight).sum(-1) + self.bias - speed.float().clamp(min=CREEP).log()
+
+@patch
+def log_probs(self: TimeToRisk,
+    log_s: torch.Tensor,  # [B], of `log_seconds`
+) -> torch.Tensor:        # [B, 4]
+    "Log chances of the classes of risk, see `ordinal_log_probs`"
+    u, sure = self.slope*(self.seconds.log() - log_s[:, None]), nn.functional.logsigmoid
+    gap = self.slope*(self.seconds[1:].log() - self.seconds[:-1].log())
+    middle = sure(u[:, :-1]) + sure(-u[:, 1:]) + (-torch.expm1(gap)).log()
+    return torch.cat([sure(-u[:, :1]), middle, sure(u[:, -1:])], 1)
+
+# %% ../nbs/25_model.ipynb #1f3d9161
+@patch
+def last_features(self: SimV0Model,
+    inputs: dict,       # inputs of a batch
+) -> torch.Tensor:      # [B, dv]
+    "Vision features of the last frame"
+    if self.encoder is None or VIS_FEATS in inputs: return inputs[VIS_FEATS][:, -1]
+    with torch.no_grad(): return self.encoder(inputs[FRAMES][:, -1])
+
+@patch
+def fused(self: SimV0Model,
+    out: dict,          # raw outputs, of `forward` or of another backend
+    inputs: dict,       # of the same batch
+) -> dict:              # risk_logits are log probabilities of both together, confidence is that of the answer; seconds_left [B], NaN where the speed is unknown
+    "Join the time-to-risk head to the model's outputs; without a head they stay as they are"
+    head = self.time_head
+    if head is None: return out
+    raw = out['risk_logits']
+    feats, t = self.last_features(inputs).to(raw.device), inputs[TELEMETRY].to(raw.device)
+    known = inputs['telemetry_mask'].to(raw.device)[:, SPEED] if 'telemetry_mask' in inputs else torch.ones_like(t[:, SPEED], dtype=torch.bool)
+    log_s = head.to(raw.device).log_seconds(feats, t[:, SPEED].where(known, t.new_tensor(1.)))
+    a = (head.share*known)[:, None]
+    logp = (a*head.log_probs(log_s) + (1 - a)*raw.float().log_softmax(1)).log_softmax(1)
+    return out | dict(risk_logits=logp, confidence=logp.max(1, keepdim=True)[0].exp().logit(1e-6),
+                      seconds_left=log_s.exp().where(known, t.new_tensor(float('nan'))))
+
+@patch
+def answers(self: SimV0Model,
+    batch,     # inputs dict, full batch dict, or (inputs, targets)
+) -> dict:     # as `forward`, with the time-to-risk head joined, see `fused`
+    "What the model says"
+    return self.fused(self(batch), batch_inputs(batch, VIS_FEATS if self.encoder is None else FRAMES))
+
 # %% ../nbs/25_model.ipynb #b64d50ec
 @patch
 @torch.no_grad()
 def predict_json(self: SimV0Model,
     batch,     # what `forward` takes, on any device
-) -> list:     # one dict per sample: risk, reason, action (names), confidence (0..1), sample_id when given
+) -> list:     # one dict per sample: risk, reason, action (names), confidence (0..1); sample_id when given; seconds_left with a time-to-risk head
     "Predictions as plain data"
     inputs = batch_inputs(batch, VIS_FEATS if self.encoder is None else FRAMES)
     dev, was = self.task_token.device, self.training
     self.eval()
-    try: out = self({k: v.to(dev) if isinstance(v, torch.Tensor) else v for k, v in inputs.items()})
+    try: out = self.answers({k: v.to(dev) if isinstance(v, torch.Tensor) else v for k, v in inputs.items()})
     finally: self.train(was)
     return decode(out, inputs.get(SAMPLE_ID))
 
 def decode(
-    out: dict,          # what `forward` gives
+    out: dict,          # what `answers` gives
     sample_ids = None,  # list of str [B], or None
 ) -> list:              # one dict per sample
     "Logits -> names and a confidence in 0..1"
     names = {k: [h.classes[i] for i in out[h.logits_key].argmax(-1).tolist()] for k, h in HEADS.items()}
     cols = {**names, 'confidence': out['confidence'].float().sigmoid().squeeze(-1).tolist()}
     if sample_ids is not None: cols[SAMPLE_ID] = list(sample_ids)
+    if 'seconds_left' in out: cols['seconds_left'] = [None if math.isnan(s) else s for s in out['seconds_left'].tolist()]
     return [dict(zip(cols, row)) for row in zip(*cols.values())]
 
 # %% ../nbs/25_model.ipynb #5ca99d30
 @patch
 def trainable_state_dict(self: SimV0Model) -> dict:  # name -> tensor
-    "Trainable tensors and telemetry statistics"
+    "Trainable tensors, telemetry statistics, and the time-to-risk head when there is one"
     keep = {k for k, p in self.named_parameters() if p.requires_grad} | {'telemetry_mlp.0.mean', 'telemetry_mlp.0.std'}
-    return {k: v for k, v in self.state_dict().items() if k in keep}
+    return {k: v for k, v in self.state_dict().items() if k in keep or k.startswith('time_head.')}
 
 @patch
 def load_trainable_state_dict(self: SimV0Model,
     state: dict,  # from `trainable_state_dict` of an equal model
 ):
     "Load what `trainable_state_dict` gave; any difference is an error that names it"
+    head = {k for k in state if k.startswith('time_head.')}
+    self.time_head = TimeToRisk(self.dv).to(self.task_token.device) if head else None  # older states have none
     own = self.trainable_state_dict()
     bad = [f'{k} is missing' for k in own.keys() - state.keys()]
     bad += [f'{k} is unknown' for k in state.keys() - own.keys()]

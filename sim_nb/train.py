@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['MAY_CHANGE', 'SHAPING', 'log', 'COMPARED', 'fit_sizes', 'RunLog', 'epoch_line', 'Progress', 'SaveRun',
            'resume_config', 'check_folder', 'put_back', 'init_problems', 'stats_shift', 'init_weights', 'fetch_llm',
-           'split_warnings', 'prepare', 'run_metadata', 'comparison', 'test_run', 'train', 'is_done', 'quickstart',
-           'main']
+           'split_warnings', 'prepare', 'run_metadata', 'comparison', 'add_time_head', 'test_run', 'train', 'is_done',
+           'quickstart', 'main']
 
 # %% ../nbs/37_train.ipynb #95ccb463
 import argparse, hashlib, json, logging, time, warnings
@@ -22,7 +22,7 @@ from .data import TelemetryStats, build_split, episode_prints, spacing_doubt
 from .model import SimV0Model
 from .files import atomic_open, write_jsonl
 from .checkpoint import RunFolder, better, check_same_model, find_checkpoint, load_optimizer
-from .checkpoint import load_trainable, plain, random_state, read_checkpoint, save_checkpoint, set_random_state
+from .checkpoint import HEAD, load_trainable, plain, random_state, read_checkpoint, save_checkpoint, set_random_state, write_checkpoint
 from .cache import open_split
 
 # %% ../nbs/37_train.ipynb #2017c7a8
@@ -104,12 +104,13 @@ class Progress:
     def add(self,
         train: dict,  # metrics of the training split
         val: dict,    # metrics of the validation split
+        by='risk_high_recall',  # which epoch is best, see `BEST_BY`
     ) -> bool:        # is this epoch the best so far?
         "One more epoch"
         self.epoch += 1
         self.train.append(dict(epoch=self.epoch, **train))
         self.val.append(dict(epoch=self.epoch, **val))
-        if not better(val, self.best): return False
+        if not better(val, self.best, by): return False
         self.best, self.best_epoch = val, self.epoch
         return True
 
@@ -125,9 +126,10 @@ class SaveRun(Callback):
         every_epoch=False,       # keep epoch_001.pt and so on
         stop_after: int = None,  # end the fit when this epoch is done
         resume: dict = None,     # from `last.pt`: states to put back before the first epoch
+        best_by='risk_high_recall',  # which epoch becomes `best.pt`, see `BEST_BY`
     ):
         self.folder, self.progress, self.metadata, self.log = folder, progress, metadata, log
-        self.every_epoch, self.stop_after, self.resume = every_epoch, stop_after, resume
+        self.every_epoch, self.stop_after, self.resume, self.best_by = every_epoch, stop_after, resume, best_by
 
 # %% ../nbs/37_train.ipynb #68f5a991
 @patch
@@ -164,7 +166,7 @@ def write_metrics(self: SaveRun):
 def after_epoch(self: SaveRun):
     "Judge the epoch and write it down, in the order that survives a kill"
     train, val = self.learn.results['train'], self.learn.results['valid']
-    is_best = self.progress.add(train, val)
+    is_best = self.progress.add(train, val, self.best_by)
     self.progress.log = self.log.lines + [epoch_line(self.progress.epoch, train, val, is_best)]
     if self.every_epoch: self.save(f'epoch_{self.progress.epoch:03d}')
     if self.progress.epoch == 1: self.save('best')
@@ -264,7 +266,7 @@ def put_back(
         raise ConfigError("data.train_split_path: the telemetry statistics differ from those in last.pt. "
                           "The training data has changed; start another run")
     check_same_model(last['metadata'], learn.model, 'last.pt')
-    load_trainable(learn.model, last['model_state_dict'], 'last.pt')
+    load_trainable(learn.model, {k: v for k, v in last['model_state_dict'].items() if not k.startswith(HEAD)}, 'last.pt')
     learn.create_opt()
     load_optimizer(learn.opt, last['optimizer_state_dict'], 'last.pt')
     learn.loss_func.load_state_dict(last['resume']['loss_func'])
@@ -312,7 +314,8 @@ def init_weights(
     old, splits = ckpt['metadata'], ckpt['metadata'].get('data', {}).get('splits', {})
     if found := init_problems(old, metadata): raise ConfigError(
         f"training.init_from: {path} does not fit this run: {'; '.join(found)}. Set these as in the run that wrote it")
-    load_trainable(model, ckpt['model_state_dict'], path.name)  # the statistics of the telemetry are among them
+    state = {k: v for k, v in ckpt['model_state_dict'].items() if not k.startswith(HEAD)}  # a time-to-risk head is fitted anew
+    load_trainable(model, state, path.name)  # the statistics of the telemetry are among them
     origin = dict(path=str(path), fingerprint=hashlib.sha256(path.read_bytes()).hexdigest(), epoch=ckpt['epoch'],
                   telemetry_stats=metadata['telemetry_stats'])
     both = set(metadata['data']['splits'].get('val', {}).get('episodes', [])) & set(splits.get('train', {}).get('episodes', []))
@@ -430,6 +433,52 @@ def comparison(
         fits = dict(zip(names, pool.map(answers, names)))
     return [judge(o, preds, truth) for o, preds in {**own, **fits}.items()]
 
+# %% ../nbs/37_train.ipynb #af3002e5
+from .learner import last_frames
+from .timehead import NoTimeHead, fit_time_head as fit_head
+
+# %% ../nbs/37_train.ipynb #6e960080
+def add_time_head(
+    run: RunFolder,     # a run whose epochs are done
+    cfg: SimConfig,     # as it was trained
+    learn,              # its learner; it keeps the weights of `best.pt`
+    log=print,          # takes a line
+):
+    "Fit the time-to-risk head and the alarm threshold, and write both into `last.pt` and `best.pt`"
+    t, head = cfg.training, None
+    for path in (run.last, run.best):
+        ckpt = read_checkpoint(path)
+        load_trainable(learn.model, ckpt['model_state_dict'], path.name)
+        if 'alarm' not in ckpt['metadata']:
+            if head is None and t.time_head == 'auto': head = _head_of(learn, t.risk_seconds)
+            facts = _fit_facts(learn, t, head)
+            ckpt['metadata'] = ckpt['metadata'] | facts
+            ckpt['model_state_dict'] = learn.model.trainable_state_dict()
+            write_checkpoint(path, ckpt)
+        for line in _head_lines(ckpt['metadata']): log(f'{path.name}: {line}')
+
+def _head_of(learn, seconds):
+    "The head of the training split, or the error that says why there is none"
+    try: return fit_head(**last_frames(learn, learn.dls.train), seconds=seconds)
+    except NoTimeHead as e: return e
+
+def _fit_facts(learn, t, head):
+    "What `fit_time_head` says, also without a head"
+    if t.time_head == 'off' or isinstance(head, NoTimeHead):
+        why = str(head) if isinstance(head, NoTimeHead) else 'training.time_head is off'
+        return dict(time_head=dict(share=0., off=why), alarm=learn.fit_alarm(t.alarm_budget))
+    return learn.fit_time_head(t.risk_seconds, t.alarm_budget, head=head)
+
+# %% ../nbs/37_train.ipynb #a4eb18a1
+def _head_lines(metadata):
+    "What was chosen, in one or two lines"
+    head, alarm = metadata['time_head'], metadata['alarm']
+    if off := head.get('off'): lines = [f'time to risk: off, {off}']
+    else: lines = [f"time to risk: heard with a share of {head['share']:.2f} (loss on validation {head['losses'][1]['loss']:.4f}, {head['losses'][0]['loss']:.4f} without it)"]
+    if alarm['threshold'] is None: return lines + ['alarm: no threshold, validation has no labelled window below high']
+    found = '' if alarm['recall'] is None else f"{alarm['recall']:.2f} of {alarm['high']} high windows, "
+    return lines + [f"alarm: at P(high) >= {alarm['threshold']:.4g}: {found}{alarm['false_alarm_rate']:.1%} of the others on validation (budget {alarm['budget']:.1%})"]
+
 # %% ../nbs/37_train.ipynb #f72ed01e
 def _view(cfg, episodes):
     "Function from a window's number to its picture (None without frames), and the second of each window"
@@ -483,11 +532,12 @@ def train(
         progress = Progress(**last['resume']['progress']) if last else Progress()
         save_config(cfg, run.config, _facts(cfg, progress))
         saver = SaveRun(run, progress, metadata, RunLog(run.log, progress.log), cfg.training.save_every_epoch,
-                        stop_after, last and last['resume'])
+                        stop_after, last and last['resume'], cfg.training.best_by)
         saver.start(learn)
         try:
             if progress.epoch < (stop_after or cfg.training.epochs): _fit(learn, cfg, saver)
         finally: saver.finish(cfg.training.epochs)
+        if progress.epoch >= cfg.training.epochs: add_time_head(run, cfg, learn, saver.log)
         if progress.epoch >= cfg.training.epochs and cfg.data.test_split_path:
             print('\n' + text_table(test_run(run, cfg, learn)), flush=True)
     return run
