@@ -228,12 +228,9 @@ _AMX = r'''
 int allow(void) { return syscall(SYS_arch_prctl, 0x1023, 18); }
 
 static void tiles(void) {
-    struct __attribute__((packed)) { uint8_t palette, start, zero[14]; uint16_t bytes[16]; uint8_t rows[16]; } c;
-    memset(&c, 0, sizeof c);
-    c.palette = 1;
-    for (int i = 0; i < 8; i++) c.bytes[i] = 64, c.rows[i] = 16;
-    __asm__ volatile("" : : "r"(&c) : "memory");  // gcc 12 takes the load for one of 8 bytes, and drops the other stores
-    _tile_loadconfig(&c);
+    static const struct { uint8_t palette, start, zero[14]; uint16_t bytes[16]; uint8_t rows[16]; } shape = {
+        1, 0, {0}, {64, 64, 64, 64, 64, 64, 64, 64}, {16, 16, 16, 16, 16, 16, 16, 16}};
+    __asm__ volatile("ldtilecfg %0" : : "m"(shape));
 }
 
 static inline __attribute__((always_inline)) void product(const int mode, Prod p, void *copy, Me *me) {
@@ -269,6 +266,7 @@ static inline __attribute__((always_inline)) void product(const int mode, Prod p
             if (k1 == kb) finish(mode, &p, c, m, n, p.M - m < 32 ? p.M - m : 32);
         }
     }
+    _tile_release();
 }
 '''
 
