@@ -911,6 +911,7 @@ def fit_alarm(self: SimLearner,
     score, risk = high_score(outputs['risk_logits'].double()).numpy(), targets['risk_id'].numpy()
     t = alarm_threshold(score, risk, budget)
     rate = lambda m: float((score[m] >= t).mean()) if m.any() else None
+    if t is not None and (score < t).any(): t = (t + score[score < t].max())/2  # between two windows: no rounding error moves one across
     p = None if t is None else float(1/(1 + np.exp(-t)))
     reached = {} if t is None else dict(recall=rate(risk == HIGH), false_alarm_rate=rate((risk != HIGH) & (risk != IGNORE_INDEX)))
     return dict(threshold=p, budget=float(budget), high=int((risk == HIGH).sum()), **reached)

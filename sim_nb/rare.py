@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['BEFORE', 'QUIET', 'AHEAD', 'crossfit_thresholds', 'high_events', 'lead_times', 'false_alarms', 'hours',
-           'event_metrics', 'rare_metrics', 'drive_interval']
+           'event_metrics', 'rare_metrics', 'drive_interval', 'rare_table']
 
 # %% ../nbs/32_rare.ipynb #91262daa
 import numpy as np
@@ -166,3 +166,47 @@ def drive_interval(
     values = [v for v in (draw() for _ in range(n)) if v is not None]
     if len(values) < n/2: return None, None
     return tuple(float(o) for o in np.quantile(values, [(1 - level)/2, (1 + level)/2]))
+
+# %% ../nbs/32_rare.ipynb #8d98e2c6
+def _per_drive(alarm, targets, drives, seconds):
+    "Lead times, false alarms and hours of each drive"
+    alarm, targets, drives, seconds = map(np.asarray, (alarm, targets, drives, seconds))
+    def one(d):
+        i = np.flatnonzero(drives == d)
+        args = alarm[i], targets[i], drives[i], seconds[i]
+        return lead_times(*args), false_alarms(*args), hours(drives[i], seconds[i])
+    return {d: one(d) for d in np.unique(drives)}
+
+def _measures(score, targets, threshold, parts):
+    "Measures of windows and of the events of some drives"
+    s, high = _scored(score, targets)
+    rate = lambda m: float((s[m] >= threshold).mean()) if m.any() and threshold is not None else None
+    leads = [o for p in parts for o in p[0]]
+    caught, h = [o for o in leads if o is not None], sum(p[2] for p in parts)
+    share = lambda k: k/len(leads) if leads else None
+    w = window_metrics(score, targets)
+    return {'AP of high': w['risk_high_ap'], 'recall at 5 % false alarms': w['risk_high_recall_at_5'], 'recall at 10 % false alarms': w['risk_high_recall_at_10'],
+            'alarm: high windows': rate(high), 'alarm: windows below high': rate(~high), 'events caught': share(len(caught)),
+            **{f'events warned of {a:g} s before': share(sum(o >= a - 1e-9 for o in caught)) for a in AHEAD},
+            'lead, median, s': float(np.median(caught)) if caught else None, 'false alarms per hour': sum(p[1] for p in parts)/h if h else None}
+
+def rare_table(
+    score,                  # float [N], larger for more danger
+    targets,                # true risk ids [N]
+    drives,                 # drive of each window [N]
+    seconds,                # time of each window [N], rising within a drive
+    threshold: float=None,  # alarm when score >= threshold; None: no alarm
+    n: int=200,             # draws
+) -> list:                  # dicts measure, value, low, high; None where there is nothing to measure
+    "The measures of this page with intervals over drives"
+    score, targets, drives = np.asarray(score, np.float64), np.asarray(targets), np.asarray(drives)
+    alarm = np.zeros(len(score), bool) if threshold is None else score >= threshold
+    per, names = _per_drive(alarm, targets, drives, seconds), np.unique(drives)
+    at, rng = {d: np.flatnonzero(drives == d) for d in names}, np.random.default_rng(0)
+    def draw(ds): return _measures(*(x[np.concatenate([at[d] for d in ds])] for x in (score, targets)), threshold, [per[d] for d in ds])
+    value, draws = draw(names), [draw(rng.choice(names, len(names))) for _ in range(n)]
+    def row(k, v):
+        seen = [o[k] for o in draws if o[k] is not None]
+        lo, hi = np.quantile(seen, [.025, .975]).tolist() if v is not None and len(seen) > n/2 else (None, None)
+        return dict(measure=k, value=v, low=lo, high=hi)
+    return [row(k, v) for k, v in value.items()]

@@ -86,7 +86,7 @@ def epoch_line(
     "One line for one epoch; `-` where there is nothing to measure"
     def num(x): return '-' if x is None else f'{x:.4f}'
     cols = [('train loss', train.get('loss')), ('val loss', val.get('loss')),
-            ('recall of high', val.get('risk_high_recall')), ('macro F1', val.get('macro_f1')),
+            ('recall of high', val.get('risk_high_recall')), ('AP of high', val.get('risk_high_ap')), ('macro F1', val.get('macro_f1')),
             ('risk', val.get('risk_accuracy')), ('action', val.get('action_accuracy'))]
     return f'epoch {epoch:3d}  ' + '  '.join(f'{k} {num(v)}' for k, v in cols) + ('  *' if best else '')
 
@@ -511,7 +511,8 @@ def test_run(
     # without episodes all windows are one drive
     episodes = np.zeros(len(ds), int) if ds.episodes is None else ds.episodes
     picture, seconds = _view(cfg, episodes)
-    run_report(run, rows, probs, ds.labels, episodes, seconds, picture)
+    left = outputs['seconds_left'].numpy() if 'seconds_left' in outputs else None
+    run_report(run, rows, probs, ds.labels, episodes, seconds, picture, ckpt['metadata'], left)
     return rows
 
 # %% ../nbs/37_train.ipynb #2eb005e9
