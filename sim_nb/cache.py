@@ -306,7 +306,7 @@ def cached_dataset(
                         episodes=ds.episodes)
     res.vision = enc.describe()
     if hasattr(ds, 'fps'): res.fps = ds.fps  # frames per second, where they are known
-    res.spacing_s = ds.frame_spacing()
+    res.spacing_s, res.raw = ds.frame_spacing(), ds  # `raw`: the frames behind the features, to look at
     return res
 
 # %% ../nbs/21_cache.ipynb #9893d79f

@@ -458,6 +458,7 @@ def subset(self: ColumnDataset, idxs):
     for k in ('rows', 'telemetry', 'weight', 'sample_ids', 'episodes'):
         setattr(new, k, _take(getattr(self, k), idxs))
     new.labels = {k: _take(v, idxs) for k, v in self.labels.items()}
+    if getattr(self, 'raw', None) is not None: new.raw = self.raw.subset(idxs)
     return new
 
 # %% ../nbs/10_data.ipynb #8f784743
@@ -848,6 +849,44 @@ def from_dict(cls: TelemetryStats,
     if d.get('channels', names) != names: raise ValueError(
         f"telemetry statistics: expected the channels {names}, got {d['channels']}")
     return cls(d['mean'], d['std'])
+
+# %% ../nbs/10_data.ipynb #eaf77eb7
+def _answers_of(ds, i):
+    "The labels of a window in words"
+    ids = {k: int(ds.labels[h.label_key][i]) for k, h in HEADS.items()}
+    return ', '.join(f'{k} ' + (HEADS[k].classes[o] if o >= 0 else 'unknown') for k, o in ids.items())
+
+def _drive_of(ds, i):
+    "The windows of the same drive, their seconds, and the seconds of this one; counted where times are not known"
+    eps = np.zeros(len(ds), int) if ds.episodes is None else np.asarray(ds.episodes)
+    own, rows, fps = np.flatnonzero(eps == eps[i]), getattr(ds, 'rows', None), getattr(ds, 'fps', None)
+    t = np.asarray(rows)[own, -1]/fps if fps and rows is not None else np.arange(len(own), dtype=float)
+    return own, t - t[0], float((t - t[0])[list(own).index(i)])
+
+# %% ../nbs/10_data.ipynb #39fa1705
+@patch
+def pictures_of(self: SimDataset,
+    i: int,   # number of the window
+):            # uint8 [F, H, W, 3]; None for features whose drives are not known
+    "The frames of a window, for a person"
+    at = getattr(self, 'raw', None)
+    if at is not None: return at.pictures_of(i)
+    x = self[i].get(FRAMES)
+    return None if x is None else (torch.as_tensor(x)*255).round().byte().permute(0, 2, 3, 1).numpy()
+
+@patch
+def show(self: SimDataset,
+    i: int=None,   # number of the window; None: the first of high risk, or the first
+):
+    "Draw one window: its frames, its labels, and the telemetry of its drive"
+    from sim_nb.plots import plot_channels, plot_strip
+    risk = np.asarray(self.labels['risk_id'])
+    if i is None: i = int((risk == HIGH).argmax())
+    i = range(len(self))[i]
+    pics, (own, t, now) = self.pictures_of(i), _drive_of(self, i)
+    name = self.sample_ids[i] if self.sample_ids is not None else f'window {i}'
+    if pics is not None: plot_strip(pics, f'{name}: {_answers_of(self, i)}')
+    plot_channels(np.asarray(self.telemetry)[own], t, now)
 
 # %% ../nbs/10_data.ipynb #b29f2f69
 def class_counts(

@@ -377,7 +377,8 @@ def log_probs(self: TimeToRisk,
     log_s: torch.Tensor,  # [B], of `log_seconds`
 ) -> torch.Tensor:        # [B, 4]
     "Log chances of the classes of risk, see `ordinal_log_probs`"
-    u, sure = self.slope*(self.seconds.log() - log_s[:, None]), nn.functional.logsigmoid
+    u = self.slope*(self.seconds.log() - log_s[:, None])
+    def sure(x): return -nn.functional.softplus(-x)  # log sigmoid; ONNX Runtime's own sigmoid is flat below -18
     gap = self.slope*(self.seconds[1:].log() - self.seconds[:-1].log())
     middle = sure(u[:, :-1]) + sure(-u[:, 1:]) + (-torch.expm1(gap)).log()
     return torch.cat([sure(-u[:, :1]), middle, sure(u[:, -1:])], 1)
