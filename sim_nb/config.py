@@ -100,7 +100,7 @@ class DataConfig(Section):
 class ModelConfig(Section):
     "What is built around the two frozen networks"
     llm_name_or_path: str = Field('gpt2', min_length=1,
-        description='hub id, local folder, or `random:gpt2` for random weights')
+        description='hub id, local folder, `random:gpt2` for random weights, or `none`')
     vision_encoder_name: str|None = Field(None, min_length=1,
         description='frozen vision encoder, for data that holds raw frames')
     use_cached_vis_feats: bool = Field(True,

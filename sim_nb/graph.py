@@ -18,7 +18,7 @@ from torch import nn
 from .labels import FRAMES, HEADS, TELEMETRY, VIS_FEATS
 from .files import cache_home
 from .fast import FastLLM, packed
-from .model import SimV0Model
+from .model import NONE, SimV0Model
 from .runtime import FUSED, OnnxGraph, need
 from .vision import resize_frames
 
@@ -74,7 +74,8 @@ def export_graph(
 ) -> Path:              # the file
     "Features and telemetry -> logits as one graph; the telemetry statistics are inside, and with a time-to-risk head `FUSED` stands beside the raw logits"
     model = features_model(model).eval()
-    if model.llm.net.dtype != torch.float32: raise ValueError(f"expected a model in fp32, got {model.llm.net.dtype}: build it with frozen_dtype='fp32'")
+    dtype = next(model.llm.net.parameters()).dtype
+    if dtype != torch.float32: raise ValueError(f"expected a model in fp32, got {dtype}: build it with frozen_dtype='fp32'")
     args = torch.randn(3, model.F, model.dv), torch.randn(3, 8)
     return to_onnx(_Tensors(model), args, path, (VIS_FEATS, TELEMETRY), OUTPUTS + (FUSED if model.time_head is not None else ()))
 
@@ -222,8 +223,8 @@ def int8_model(
     model: SimV0Model,  # in fp32 and eval mode, on the CPU
 ) -> SimV0Model:        # for deciding, without a gradient; shares what it does not pack
     "A model whose LLM has 8-bit weights and whose adapters are packed"
-    llm = FastLLM(model.llm, int8=True)
-    if llm.stack is None: raise ValueError(f"backend 'int8' cannot run {model.llm.name!r}: {llm.path}. Take 'torch' or 'onnx-int8'")
+    llm = packed(model.llm) if model.llm.name == NONE else FastLLM(model.llm, int8=True)
+    if model.llm.name != NONE and llm.stack is None: raise ValueError(f"backend 'int8' cannot run {model.llm.name!r}: {llm.path}. Take 'torch' or 'onnx-int8'")
     new = copy.copy(model)
     new._modules = {k: packed(o) if k in ('projector', 'telemetry_mlp', 'heads') else o for k, o in model._modules.items()}
     new.llm = llm

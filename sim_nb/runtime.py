@@ -151,12 +151,12 @@ def with_alarms(
     doubt,              # of `not_guaranteed`
     chosen: dict = None,  # 'alarm' of the metadata: the threshold that validation chose
     p_plain = None,     # probability of "high" before the calibration [B]; None: `p_high`
-) -> list:              # with alarm when there is a threshold; calibrated: p_high, guarantee, and risk_high_alarm when certified
+) -> list:              # with alarm and p_high when there is a threshold; calibrated: p_high, guarantee, and risk_high_alarm when certified
     "Add the alarm to predictions: by the certified threshold, else by the one that validation chose"
     t, own = (calibration or {}).get('certificate', {}).get('threshold'), (chosen or {}).get('threshold')
     p_plain = p_high if p_plain is None else p_plain
     def alarm(p, q): return not p < t if t is not None else not q < own
-    if t is not None or own is not None: preds = [o | dict(alarm=alarm(p, q)) for o, p, q in zip(preds, p_high, p_plain)]
+    if t is not None or own is not None: preds = [o | dict(alarm=alarm(p, q), p_high=float(p)) for o, p, q in zip(preds, p_high, p_plain)]
     if not calibration: return preds
     words = doubt or calibration['guarantee']
     return [o | dict(p_high=float(p), **({} if t is None else dict(risk_high_alarm=not p < t)), guarantee=words)
