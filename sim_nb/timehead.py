@@ -107,7 +107,7 @@ def _loss(theta, z, log_v, y, weight, seconds, ridge):
     return -(weight*logp).sum() + ridge*(w @ w), -grad
 
 # %% ../nbs/24_timehead.ipynb #1d1cf16b
-RIDGE = 3.        # times the sum of the squared weights, beside nats per window
+RIDGE = 5.        # times the sum of the squared weights, beside nats per window
 MIN_FITTED = 100  # labelled windows with a measured speed below which no head is fitted
 
 class NoTimeHead(ValueError):
