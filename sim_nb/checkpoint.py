@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['BEST_BY', 'FORMAT_VERSION', 'KEYS', 'HEAD', 'RunFolder', 'best_key', 'better', 'plain', 'trainable_state',
-           'save_checkpoint', 'write_checkpoint', 'find_checkpoint', 'read_checkpoint', 'trained_spacing',
+           'save_plain', 'save_checkpoint', 'write_checkpoint', 'find_checkpoint', 'read_checkpoint', 'trained_spacing',
            'load_trainable', 'check_same_model', 'load_checkpoint', 'load_optimizer', 'random_state',
            'set_random_state']
 
@@ -22,8 +22,8 @@ except ImportError: fcntl = None  # Windows has no such locks
 import numpy as np
 import torch
 from .labels import label_maps
-from .files import atomic_open, write_json
-from .config import moved
+from .files import atomic_open, sweep, write_json
+from .labels import moved
 
 # %% ../nbs/33_checkpoint.ipynb #d2e471c5
 __getattr__ = moved('checkpoint')
@@ -51,7 +51,7 @@ def create(self: RunFolder) -> RunFolder:
     "Make the folders, write `labels.json`, remove what a killed write left"
     for p in (self.config, self.best, self.log, self.labels, self.metrics('val')):
         p.parent.mkdir(parents=True, exist_ok=True)
-        for o in p.parent.glob('*.tmp'): o.unlink()
+        sweep(p.parent)
     write_json(self.labels, label_maps())
     return self
 
@@ -145,6 +145,20 @@ def trainable_state(
     if hasattr(model, 'trainable_state_dict'): return dict(model.trainable_state_dict())
     return {k: p for k, p in model.named_parameters() if p.requires_grad}
 
+# %% ../nbs/33_checkpoint.ipynb #11624429
+def _size(o):
+    "Bytes of all tensors in nested dicts and lists"
+    if isinstance(o, torch.Tensor): return o.numel()*o.element_size()
+    return sum(map(_size, o.values() if isinstance(o, dict) else o if isinstance(o, list) else ()))
+
+def save_plain(
+    obj,   # nested dicts and lists of tensors, numbers and strings
+    path,  # file to write
+):
+    "Write a file for `torch.load(..., weights_only=True)`, atomically"
+    obj = plain(obj)
+    with atomic_open(path, 'wb', size=_size(obj)) as f: torch.save(obj, f)
+
 # %% ../nbs/33_checkpoint.ipynb #8b43c7b2
 FORMAT_VERSION = 1  # raised when a reader of the old format would misread the new one
 KEYS = ('model_state_dict', 'optimizer_state_dict', 'epoch', 'metrics', 'metadata')
@@ -166,7 +180,7 @@ def save_checkpoint(
     if resume is not None: ckpt['resume'] = resume
     path = RunFolder(output_dir).checkpoints/(checkpoint_name.removesuffix('.pt') + '.pt')
     path.parent.mkdir(parents=True, exist_ok=True)
-    with atomic_open(path, 'wb') as f: torch.save(plain(ckpt), f)
+    save_plain(ckpt, path)
     return path
 
 # %% ../nbs/33_checkpoint.ipynb #d2227412

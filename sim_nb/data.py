@@ -4,17 +4,18 @@
 
 # %% auto #0
 __all__ = ['LABEL_KEYS', 'REQUIRED_KEYS', 'SAMPLE_KEYS', 'log', 'IN_MEMORY', 'SPACING_FACTOR', 'SLOW_S', 'DUMMY_SPLITS',
-           'DatasetError', 'MissingFileError', 'seed_everything', 'pick_device', 'SampleError', 'check_array',
-           'validate_sample', 'SimDataset', 'SubsetDataset', 'check_batch', 'collate_fn', 'Ids', 'PackedIds',
-           'ColumnDataset', 'WindowDataset', 'cut_windows', 'FrameIds', 'FrameDataset', 'mirror_actions',
-           'MirroredDataset', 'spacing_doubt', 'DummySimDataset', 'TelemetryStats', 'class_counts', 'class_weights',
-           'episode_split', 'episode_prints', 'EpochSampler', 'make_dl', 'MissingDataError', 'build_dataset',
-           'build_split']
+           'DatasetError', 'MissingFileError', 'seed_everything', 'pick_device', 'limit_threads', 'own_threads',
+           'SampleError', 'check_array', 'validate_sample', 'SimDataset', 'SubsetDataset', 'check_batch', 'collate_fn',
+           'Ids', 'PackedIds', 'ColumnDataset', 'WindowDataset', 'cut_windows', 'FrameIds', 'FrameDataset',
+           'mirror_actions', 'MirroredDataset', 'spacing_doubt', 'DummySimDataset', 'TelemetryStats', 'class_counts',
+           'class_weights', 'episode_split', 'episode_prints', 'EpochSampler', 'make_dl', 'MissingDataError',
+           'build_dataset', 'build_split']
 
 # %% ../nbs/10_data.ipynb #add91167
-import copy, difflib, functools, hashlib, inspect, itertools, logging, math, mmap, random, re, tempfile, warnings
+import copy, ctypes, difflib, functools, hashlib, inspect, itertools, logging, math, mmap, random, re, tempfile, warnings
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -36,8 +37,9 @@ class DatasetError(ValueError):
         expected=None,  # what should be there
         came=None,      # what is there
         fix=None,       # what the reader of this message can do
+        code=None,      # the name that `sim_check` gives to such a finding
     ):
-        self.where, self.expected, self.came, self.fix = where, expected, came, fix
+        self.where, self.expected, self.came, self.fix, self.code = where, expected, came, fix, code
         super().__init__(where if fix is None else f"{where}: expected {expected}, came {came}. {fix}.")
 
 class MissingFileError(DatasetError, FileNotFoundError):
@@ -62,6 +64,39 @@ def pick_device(
     except (RuntimeError, AssertionError) as e:
         raise ValueError(f"device {str(device)!r} cannot be used ({str(e).splitlines()[0]}): "
                          "expected 'auto', 'cpu' or a GPU of this machine") from None
+
+# %% ../nbs/10_data.ipynb #db552f97
+from threadpoolctl import ThreadpoolController
+
+# %% ../nbs/10_data.ipynb #1340fb2e
+@functools.lru_cache
+def _pools():
+    "OpenMP as PyTorch loaded it, and MKL's number of threads of one thread (PyTorch holds MKL inside itself)"
+    try: mkl = ctypes.CDLL(str(Path(torch.__file__).parent/'lib/libtorch_cpu.so')).MKL_Set_Num_Threads_Local
+    except (OSError, AttributeError): mkl = lambda n: 0
+    return ThreadpoolController().select(user_api='openmp').lib_controllers, mkl
+
+def limit_threads(
+    n: int,  # at least 1
+):           # function without arguments that sets back what was
+    "PyTorch's operations in the calling thread take `n` threads from now on; other threads keep their number"
+    torch.get_num_threads()  # a new thread takes the number of the process when it is first asked
+    openmp, mkl = _pools()
+    was, mkl_was = [o.get_num_threads() for o in openmp], mkl(n)
+    for o in openmp: o.set_num_threads(n)
+    def back():
+        mkl(mkl_was)
+        for o, k in zip(openmp, was): o.set_num_threads(k)
+    return back
+
+@contextmanager
+def own_threads(
+    n: int,  # at least 1
+):           # how many there were
+    "Inside, PyTorch's operations in the calling thread take `n` threads"
+    was, back = torch.get_num_threads(), limit_threads(n)
+    try: yield was
+    finally: back()
 
 # %% ../nbs/10_data.ipynb #c6c8ce5c
 LABEL_KEYS = tuple(h.label_key for h in HEADS.values())
@@ -818,12 +853,23 @@ class TelemetryStats:
 
     def __call__(self, x): return (x - self.mean.to(x)) / self.std.to(x)
 
+# %% ../nbs/10_data.ipynb #ac8ccbd0
+def _say_beyond(ds):
+    "Warn of readings that no rover can have: one of them spoils the statistics of its channel"
+    bad = [(s.start + i, j) for s in _pieces(len(ds)) for i, j in np.argwhere(beyond_limit(np.asarray(ds.telemetry[s])) & (np.asarray(ds.weight[s]) > 0)[:, None])]
+    if not bad: return
+    (i, j), ids = bad[0], getattr(ds, 'sample_ids', None)
+    c, who = CHANNELS[j], repr(ids[int(i)]) if ids is not None else f'window {i}'
+    log.warning(f"telemetry statistics: {who}, channel {c.name}: {ds.telemetry[i][j]:g}, the limit is {c.limit:g} {c.unit}, and {len(bad)-1} more such values: "
+                f"they spoil mean and std. Repair them, or leave them out (on_limit='skip' of recorded drives, a weight of 0)")
+
 # %% ../nbs/10_data.ipynb #52316d8c
 @patch(cls_method=True)
 def fit(cls: TelemetryStats,
     ds: SimDataset,  # the training split
 ) -> 'TelemetryStats':
     "Measure a dataset"
+    _say_beyond(ds)
     def total(f): return sum(f(np.asarray(ds.telemetry[s], np.float64)[np.asarray(ds.weight[s]) > 0]).sum(0) for s in _pieces(len(ds)))
     n = total(lambda x: np.ones(len(x)))
     if not n: raise ValueError(

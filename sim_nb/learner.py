@@ -36,15 +36,16 @@ with warnings.catch_warnings():  # fastai calls `torch.jit.script` when it is im
 
 # %% ../nbs/34_learner.ipynb #7c8f48eb
 from .labels import HEADS, HIGH, IGNORE_INDEX, SAMPLE_ID, TELEMETRY, VIS_FEATS
-from .config import TrainingConfig, load_config, moved
+from .config import TrainingConfig, load_config
+from .labels import moved
 from .data import TelemetryStats, _Loader, class_weights, episode_split, make_dl, pick_device
 from .cache import cached_dataset
 from .model import SimV0Model
 from .loss import MultitaskLoss
 from .metrics import EpochRecord, check_metric, confusion, lower_is_better
 from .plots import plot_confusion, plot_frames
-from .files import atomic_open, read_jsonl
-from .checkpoint import RunFolder, better, plain, random_state, read_checkpoint, save_checkpoint
+from .files import read_jsonl
+from .checkpoint import RunFolder, better, random_state, read_checkpoint, save_checkpoint, save_plain
 from .files import write_jsonl
 from .checkpoint import load_optimizer, load_trainable, set_random_state, trainable_state
 
@@ -533,7 +534,7 @@ def save(self: SimLearner,
     file = join_path_file(file, self.path/self.model_dir, ext='.pth')
     state = dict(model=trainable_state(self.model), loss=self.loss_func.state_dict())
     if with_opt and self.opt is not None: state['opt'] = self.opt.state_dict()
-    with atomic_open(file, 'wb') as f: torch.save(plain(state), f)
+    save_plain(state, file)
     return file
 
 # %% ../nbs/34_learner.ipynb #f91b7d21

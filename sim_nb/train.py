@@ -8,8 +8,14 @@ __all__ = ['MAY_CHANGE', 'SHAPING', 'log', 'COMPARED', 'fit_sizes', 'RunLog', 'e
            'split_warnings', 'prepare', 'run_metadata', 'comparison', 'add_time_head', 'test_run', 'train', 'is_done',
            'quickstart', 'main']
 
+# %% ../nbs/37_train.ipynb #d3e94585
+from .cli import sim_train
+
+# %% ../nbs/37_train.ipynb #c08afba1
+if __name__ == '__main__' and __spec__: raise SystemExit(sim_train())  # python -m sim_nb.train
+
 # %% ../nbs/37_train.ipynb #95ccb463
-import argparse, hashlib, json, logging, time, warnings
+import hashlib, json, logging, time, warnings
 from dataclasses import asdict, dataclass, field
 
 # %% ../nbs/37_train.ipynb #1d2df4da
@@ -17,7 +23,7 @@ import numpy as np
 import torch
 from fastcore.basics import patch
 from .labels import FRAMES, HEADS, IGNORE_INDEX, VIS_FEATS
-from .config import SimConfig, ConfigError, command, load_config, override, run_facts, save_config
+from .config import SimConfig, ConfigError, load_config, override, run_facts, save_config
 from .data import TelemetryStats, build_split, episode_prints, spacing_doubt
 from .model import SimV0Model
 from .files import atomic_open, write_jsonl
@@ -581,35 +587,12 @@ def quickstart(
     return run
 
 # %% ../nbs/37_train.ipynb #db9a4a87
-def _positive(s):
-    "A whole number from 1 on"
-    if not s.isdigit() or int(s) < 1: raise argparse.ArgumentTypeError(f"expected a whole number from 1 on, came {s!r}")
-    return int(s)
-
-@command
-def main(
-    args=None,  # list of words; None: those of the command line
-):
+@sim_train.runs
+def main(a):  # the words of `sim_train`
     "`sim_train`: train from a config, or go on with a run"
-    p = argparse.ArgumentParser('sim_train', description='Train a SIM from a config, or go on with a run. '
-                                                         'Without --config and --resume: the quickstart.')
-    p.add_argument('--config', help='path of a YAML file, or the name of a packaged config such as sim_v0.yaml')
-    p.add_argument('--set', nargs='+', action='extend', default=[], metavar='KEY=VALUE',
-                   help='change a setting, e.g. training.lr=3e-4')
-    p.add_argument('--resume', metavar='RUN', help='go on with the run in this folder')
-    p.add_argument('--init-from', metavar='RUN', help='start from the weights of this run or checkpoint file (training.init_from)')
-    p.add_argument('--stop-after', type=_positive, metavar='N', help='stop when epoch N is done')
-    p.add_argument('--threads', type=_positive, metavar='N',
-                   help='CPU threads; fewer are faster when other programs keep cores busy. Default: what torch takes')
-    a = p.parse_args(args)
     if a.threads: torch.set_num_threads(a.threads)
-    if a.config and a.resume: p.error('give --config or --resume, not both')
     if a.init_from: a.set.append(f'training.init_from={json.dumps(a.init_from)}')  # as YAML, whatever is in the name
     if not (a.config or a.resume): quickstart(a.set, a.stop_after); return  # a value would become the exit code
     cfg = resume_config(a.resume, a.set) if a.resume else load_config(a.config, a.set)
     run = train(cfg, resume=bool(a.resume), stop_after=a.stop_after)
     print(f'run folder: {run.path}')
-
-# %% ../nbs/37_train.ipynb #35fd98a5
-#| eval: false
-if __name__ == '__main__': main()
