@@ -24,7 +24,7 @@ from filelock import FileLock
 from tqdm.auto import tqdm
 from .labels import FRAMES
 from .config import ConfigError, SimConfig
-from .data import FrameDataset, WindowDataset, build_dataset, build_split, limit_threads
+from .data import FrameDataset, WindowDataset, build_dataset, build_split, how_opened, limit_threads
 from .vision import Encoder, load_encoder, parse_size, resize_frames
 from .files import LEFT, atomic_open, cache_folder, cache_home, check_folder, content_digest, file_digest
 from .files import named, reserve, sweep
@@ -405,6 +405,7 @@ def cached_dataset(
     res = WindowDataset(feats, ds.rows, ds.telemetry, ds.labels, weight=ds.weight, sample_ids=ds.sample_ids,
                         episodes=ds.episodes)
     res.vision = enc.describe()
+    res.opened_as, res.is_part = how_opened(ds), ds.is_part
     if hasattr(ds, 'fps'): res.fps = ds.fps  # frames per second, where they are known
     res.spacing_s, res.raw = ds.frame_spacing(), ds  # `raw`: the frames behind the features, to look at
     return res

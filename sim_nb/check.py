@@ -127,7 +127,8 @@ class Recording:
 
 def empty_recording(dataset, name=''):
     "An episode of which nothing could be read"
-    return Recording(dataset, name, np.zeros((0, 8)), {h.label_key: np.zeros(0, np.int64) for h in HEADS.values()}, np.zeros(0))
+    return Recording(dataset, name, np.zeros((0, 8)), {h.label_key: np.zeros(0, np.int64) for h in HEADS.values()},
+                     np.zeros(0))
 
 def thumbnail(
     frame,            # uint8 [H, W, 3]
@@ -167,7 +168,8 @@ def _read_rows(eps, columns, total, optional=()):
         except DatasetError as e: yield ep, e
 
 # %% ../nbs/17_check.ipynb #8df37445
-_SEEN = ('nan', 'limit', 'time-order', 'time-units', 'time-rate', 'label-range')   # errors that the checks below find in every row, not only in the first
+_SEEN = ('nan', 'limit', 'time-order', 'time-units', 'time-rate',
+         'label-range')   # errors that the checks below find in every row, not only in the first
 
 def _number(x, where):
     "Numbers as they are, NaN where there is none"
@@ -179,16 +181,22 @@ def _recording(name, drive, where, cols, fps, strict, places, heads, rule, label
     rec = empty_recording(name, drive)
     try:
         n, t = len(cols['timestamp']), np.asarray(cols['timestamp']).ravel()
-        t = (t - t[0])/np.timedelta64(1, 's') if t.dtype.kind in 'mM' and n else numbers(t, f'{where}, field timestamp', 'Repair the timestamps')
-        used = {k: _number(cols[c], f'{where}, field {c} (channel {k})')[:, i:i+1] for k, (c, i, _) in places.items() if c}
-        if short := [k for k, v in used.items() if not v.shape[1]]: raise DatasetError(where, f'a number for {short}', 'none', 'info.json is from another version of the dataset')
+        t = (t - t[0])/np.timedelta64(1,
+                                      's') if t.dtype.kind in 'mM' and n else numbers(t, f'{where}, field timestamp',
+                                                                                      'Repair the timestamps')
+        used = {k: _number(cols[c], f'{where}, field {c} (channel {k})')[:, i:i+1] for k, (c, i, _) in places.items()
+                if c}
+        if short := [k for k, v in used.items()
+                     if not v.shape[1]]: raise DatasetError(where, f'a number for {short}', 'none',
+                                                            'info.json is from another version of the dataset')
         x = np.concatenate([s*used[k] if c else np.full((n, 1), s) for k, (c, i, s) in places.items()], 1)
     except DatasetError as e:
         rec.problems.append(rec.problem('unreadable', e))
         return rec, None
     rec = Recording(name, drive, x[:, :len(CHANNELS)], {}, t - (t[0] if n and np.isfinite(t[0]) else 0), fps)
     rec.labels = _lenient_labels(rec, cols, n, heads, labels)
-    if rule: rec.labels['action_id'] = np.where(rec.labels['action_id'] < 0, rule(*x[:, len(CHANNELS):].T), rec.labels['action_id'])
+    if rule: rec.labels['action_id'] = np.where(rec.labels['action_id'] < 0, rule(*x[:, len(CHANNELS):].T),
+                                                rec.labels['action_id'])
     try:
         d = strict()
         if fps: check_steps([d], name, fps)
@@ -206,11 +214,15 @@ def _videos(recs, strict, every, info, frames, match):
         if not mine: continue
         try:
             p = probe_video(v)
-            if size and size != (p.height, p.width): raise DatasetError(v, f'frames of {size}', f'{(p.height, p.width)}', 'Pass image_size=(H, W) to bring all frames to one size', 'video')
-            size, times, drives = (p.height, p.width), video_times(v), {e.index: strict[e.index] for e in eps if e.index in strict}
+            if size and size != (p.height, p.width): raise DatasetError(v, f'frames of {size}',
+                                                                        f'{(p.height, p.width)}',
+                                                                        'Pass image_size=(H, W) to bring all frames to one size', 'video')
+            size, times, drives = (p.height, p.width), video_times(v), {e.index: strict[e.index] for e in eps
+                                                                        if e.index in strict}
         except DatasetError as e: mine[0].problems.append(mine[0].problem('video', e)); continue
         for how, skip in ((match, False), (match if match != 'both' else 'time', True)):
-            try: at.update({k: (v, *o) for k, o in match_frames(eps, drives, times, fps, .5/fps, skip, how).items()}); break
+            try: at.update({k: (v, *o) for k,
+                            o in match_frames(eps, drives, times, fps, .5/fps, skip, how).items()}); break
             except DatasetError as e:
                 if skip: continue
                 named = [r for r in mine if f"episode {int(r.name[2:])}," in f'{e.where},'] or mine
@@ -260,7 +272,8 @@ def _episode(name, ep, cols, info, near, unread, kw):
         return rec, None
     for k in set(near) & set(cols): unread.setdefault(k, []).extend(np.asarray(cols.pop(k)).ravel().tolist())
     where = f'{ep.data}, episode {ep.index}'
-    return _recording(name, f'ep{ep.index:03d}', where, cols, float(info['fps']), lambda: episode_drive(ep, cols, info['features'], **kw), **kw)
+    return _recording(name, f'ep{ep.index:03d}', where, cols, float(info['fps']),
+                      lambda: episode_drive(ep, cols, info['features'], **kw), **kw)
 
 def add_suspects(
     recs,       # of `Recording`, one dataset
@@ -312,7 +325,8 @@ def _read_drive(folder, name, frames, chans, labels, rule, suspects, seen):
     suspects += label_suspects(rest, kw['heads'], labels)
     seen.update(dict.fromkeys([*rest, *filter(None, kw['heads'].values())]))
     where = f'{folder}/frames.csv'
-    rec, _ = _recording(name, folder.name, where, cols, None, lambda: make_drive(0, folder.name, where, cols, **kw), **kw)
+    rec, _ = _recording(name, folder.name, where, cols, None, lambda: make_drive(0, folder.name, where, cols, **kw),
+                        **kw)
     if len(rec) > 1 and (step := float(np.median(np.diff(rec.t)))) > 0: rec.fps = 1/step
     try: files = drive_pictures(folder, rec.t)
     except DatasetError as e: rec.problems.append(rec.problem('unreadable', e)); return rec
@@ -325,7 +339,10 @@ def _add_files(rec, files):
     try:
         for p in files:
             x = read_picture(p)
-            if sizes.setdefault(x.shape[:2], p) == p and len(sizes) > 1: raise DatasetError(p, f'height, width {next(iter(sizes))}', f'{x.shape[:2]}', 'Pass image_size=(H, W) to bring all frames to one size')
+            if sizes.setdefault(x.shape[:2],
+                                p) == p and len(sizes) > 1: raise DatasetError(p, f'height, width {next(iter(sizes))}',
+                                                                               f'{x.shape[:2]}',
+                                                                               'Pass image_size=(H, W) to bring all frames to one size')
             small.append(thumbnail(x))
         rec.thumbs, rec.picture = np.stack(small), lambda i: read_picture(files[int(i)])
     except DatasetError as e: rec.problems.append(rec.problem('unreadable', e))
@@ -365,7 +382,9 @@ def open_data(
         for k in {'camera', 'match'} & set(kwargs): raise ConfigError(f"{path} holds folders of pictures: expected no {k}, got {kwargs[k]!r}")
         return read_pictures(path, frames, **kwargs)
     except Exception as e:   # an audit says what is wrong, whatever is wrong
-        if not isinstance(e, (DatasetError, ConfigError)): e = DatasetError(path, 'a dataset', f'{type(e).__name__}: {e}', CODES['unreadable'][2])
+        if not isinstance(e, (DatasetError, ConfigError)): e = DatasetError(path, 'a dataset',
+                                                                            f'{type(e).__name__}: {e}',
+                                                                            CODES['unreadable'][2])
         rec = empty_recording(name)
         rec.problems.append(rec.problem('unreadable', e))
         return [rec]
@@ -383,7 +402,8 @@ def check_times(
     if len(rec) < F: return [rec.finding('short-episode', (), '', f'{len(rec)} rows, a window takes {F}')]
     if rec.t is None: return []
     if spacing_s and rec.t[-1] - rec.t[0] < spacing_s*(F - 1) - .5/rec.fps:
-        return [rec.finding('short-episode', (), '', f'{rec.t[-1] - rec.t[0]:.1f} s, a window takes {spacing_s*(F - 1):.1f} s')]
+        return [rec.finding('short-episode', (), '',
+                            f'{rec.t[-1] - rec.t[0]:.1f} s, a window takes {spacing_s*(F - 1):.1f} s')]
     bad = np.flatnonzero(~np.isfinite(rec.t))
     if len(bad): return [rec.finding('nan', bad, 'timestamp', f'{len(bad)} times that are not numbers')]
     dt = np.diff(rec.t)
@@ -447,7 +467,8 @@ def zero_is_normal(
     x, at = np.nan_to_num(rec.telemetry), slice(max(run.start - 1, 0), run.stop + 1)
     v, w, gz = (channel(x[run], k) for k in ('v', 'w', 'gz'))
     if name == 'ax': return np.ptp(v) <= .2              # the speed does not change
-    if name == 'v': return (np.abs(np.diff(channel(x[at], 'v')))*(rec.fps or 10)).max(initial=0) <= 10  # m/s²: it fades in and out
+    if name == 'v': return (np.abs(np.diff(channel(x[at], 'v')))*(rec.fps
+                                                                  or 10)).max(initial=0) <= 10  # m/s²: it fades in and out
     if name == 'w': return np.mean(np.abs(gz) > .2) <= .5
     if name == 'gz': return np.mean(np.abs(w) > .2) <= .5
     return is_moving(rec)[run].mean() <= .5
@@ -574,7 +595,8 @@ def check_classes(
     "Heads without labels, classes that are missing or rare"
     counts, res = label_counts(recs), []
     none = [k for k, n in counts.items() if not n[:-1].sum()]
-    if none: res.append(_finding('label-none', recs[0].dataset, '', '', ', '.join(none), f'no label in {sum(map(len, recs)):,} rows'))
+    if none: res.append(_finding('label-none', recs[0].dataset, '', '', ', '.join(none),
+                                 f'no label in {sum(map(len, recs)):,} rows'))
     for k, n in counts.items():
         for c, m in zip(HEADS[k].classes, n[:-1]):
             if n[:-1].sum() and m < rare:
@@ -742,7 +764,8 @@ def _tried(check, recs, *args):
     try: return list(check(recs, *args))
     except Exception as e:
         r = recs[0] if isinstance(recs, list) else recs
-        return [_finding('unreadable', r.dataset, '' if isinstance(recs, list) else r.name, '', check.__name__, f'not checked: {type(e).__name__}: {e}')]
+        return [_finding('unreadable', r.dataset, '' if isinstance(recs, list) else r.name, '', check.__name__,
+                         f'not checked: {type(e).__name__}: {e}')]
 
 def audit(
     recs: list,      # of `Recording`, one dataset
@@ -758,7 +781,8 @@ def audit(
     for check in (check_signals, check_physics, check_scales, check_classes, check_label_rows, check_rules,
                   check_copies, check_conflicts):
         res += _tried(check, whole)
-    for other in against: res += _tried(check_leaks, whole, [r for r in other if len(r)]) if any(map(len, other)) else []
+    for other in against: res += _tried(check_leaks, whole,
+                                        [r for r in other if len(r)]) if any(map(len, other)) else []
     if any(f.code == 'g-units' for f in res):   # the one explains the other
         res = [f for f in res if f.code != 'speed-units']
     return sorted(res, key=lambda f: f.severity != 'error')
@@ -863,7 +887,8 @@ def _print_audit(recs, findings):
           f'{errors} errors, {len(findings) - errors} warnings')
 
 # %% ../nbs/17_check.ipynb #9d2f0c10
-RECORDED = tuple(f'sim_nb.{m}.{o}' for m in ('lerobot', 'drives') for o in ('Drives', 'LeRobotDataset', 'FrameFolder'))  # read without judging
+RECORDED = tuple(f'sim_nb.{m}.{o}' for m in ('lerobot', 'drives')
+                 for o in ('Drives', 'LeRobotDataset', 'FrameFolder'))  # read without judging
 
 def opening(
     config=None,    # name or path of a config, or a run folder; None: recorded drives without options
@@ -880,7 +905,8 @@ def opening(
     known = list(inspect.signature(Drives).parameters)
     for k in kw:
         if k not in known: raise ConfigError(f"data.dataset_kwargs.{k}: unknown; recorded drives take {', '.join(known[1:])}")
-    use = {k: v for k, v in kw.items() if k in ('telemetry', 'camera', 'labels', 'derive_action', 'match') and v is not None}
+    use = {k: v for k, v in kw.items() if k in ('telemetry', 'camera', 'labels', 'derive_action', 'match')
+           and v is not None}
     return None, use, kw.get('F'), kw.get('spacing_s')
 
 # %% ../nbs/17_check.ipynb #9d2f0c12

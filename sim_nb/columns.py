@@ -180,13 +180,15 @@ def drive_times(
     t = (x.astype(np.int64) - int(x[0])).astype(np.float64) if x.dtype.kind in 'iu' else full - full[0]
     if (np.diff(t) <= 0).any():
         i = int(np.flatnonzero(np.diff(t) <= 0)[0]) + 1
-        raise DatasetError(f'{where.replace(", field", f", row {i}, field")}', f'a time after {_say_s(full[i-1])}', _say_s(full[i]),
+        raise DatasetError(f'{where.replace(", field", f", row {i}, field")}', f'a time after {_say_s(full[i-1])}',
+                           _say_s(full[i]),
                            'Sort the rows or leave the episode out with episodes=[...]', 'time-order')
     return t, float(full[0]), slack
 
 def _exact_seconds(x, where, fix):
     "Dates or spans as seconds from the first one"
-    if np.isnat(x).any(): raise DatasetError(f'{where}, row {int(np.flatnonzero(np.isnat(x))[0])}', 'a time', 'none', fix, 'nan')
+    if np.isnat(x).any(): raise DatasetError(f'{where}, row {int(np.flatnonzero(np.isnat(x))[0])}', 'a time', 'none',
+                                             fix, 'nan')
     return (x - x[0])/np.timedelta64(1, 's') if len(x) else np.zeros(0)
 
 # %% ../nbs/12_columns.ipynb #7c1e0c02
@@ -216,11 +218,15 @@ def check_steps(
         if unit and not sure:
             want = f'{usual:g} s between frames, as {fps:g} fps' if fps else 'seconds'
             raise DatasetError(where, want, f'{step:.3g} s' + (' between frames' if not fps else ''),
-                               f'The times seem to be {unit}: bring them to seconds' + ('' if fps else ', or pass spacing_s when they are'), 'time-units')
+                               f'The times seem to be {unit}: bring them to seconds' + ('' if fps
+                                                                                        else ', or pass spacing_s when they are'), 'time-units')
         if unit: say_once(f'{where}: {step:.3g} s between frames: {unit}? Times are in seconds')
         if abs(step/usual - 1) > RATE_OFF and (fps or not spacing_s):
-            raise DatasetError(where, f'{usual:.3g} s between frames, as ' + (f'{fps:g} fps' if fps else 'in the other drives'), f'{step:.3g} s',
-                               'Correct fps in info.json, or the times' if fps else 'Pass spacing_s to bring all drives to one rate, or open them apart with episodes=[...]', 'time-rate')
+            raise DatasetError(where,
+                               f'{usual:.3g} s between frames, as ' + (f'{fps:g} fps' if fps
+                                                                       else 'in the other drives'), f'{step:.3g} s',
+                               'Correct fps in info.json, or the times' if fps
+                               else 'Pass spacing_s to bring all drives to one rate, or open them apart with episodes=[...]', 'time-rate')
     return usual
 
 # %% ../nbs/12_columns.ipynb #9d8f1b63
@@ -254,7 +260,8 @@ def label_values(
         if str(came).strip().lower() in ('true', 'false', 'yes', 'no'):
             fix = f"Say what it means, e.g. labels={{'{head}': {{'column': {where.rpartition(' ')[2]!r}, 'map': {{true: {classes[-1]}}}}}}}"
         raise DatasetError(f'{where}, row {bad[0]}',
-                           f'0 to {len(classes)-1}, one of {list(classes)}, or {IGNORE_INDEX} for no label', repr(came), fix, 'label-range')
+                           f'0 to {len(classes)-1}, one of {list(classes)}, or {IGNORE_INDEX} for no label', repr(came),
+                           fix, 'label-range')
     return ids.astype(np.int64)
 
 def _map_key(o):
@@ -277,16 +284,19 @@ def label_columns(
     named = {k: _label_source(k, o, where)[0] for k, o in (labels or {}).items()}
     for k, c in named.items():
         if c is not None and c not in columns:
-            raise DatasetError(f'{where}, labels', f'a column {c!r}', 'none of that name', f'The dataset has {list(columns)}')
+            raise DatasetError(f'{where}, labels', f'a column {c!r}', 'none of that name',
+                               f'The dataset has {list(columns)}')
     usual = lambda h: next((c for c in (h.label_key, h.name) if c in columns and c not in controls), None)
     return {k: named[k] if k in named else usual(h) for k, h in HEADS.items()}
 
 def _label_source(head, o, where):
     "Column and map of an entry of `labels`"
-    if head not in HEADS: raise DatasetError(f'{where}, labels', f'heads of {list(HEADS)}', repr(head), 'Correct the name')
+    if head not in HEADS: raise DatasetError(f'{where}, labels', f'heads of {list(HEADS)}', repr(head),
+                                             'Correct the name')
     if not isinstance(o, dict): return o, None
     if set(o) != {'column', 'map'} or not isinstance(o['map'], dict) or not o['map']:
-        raise DatasetError(f'{where}, labels, {head}', "a column, or {'column': .., 'map': {VALUE: CLASS}}", repr(o), 'Complete the entry')
+        raise DatasetError(f'{where}, labels, {head}', "a column, or {'column': .., 'map': {VALUE: CLASS}}", repr(o),
+                           'Complete the entry')
     return o['column'], o['map']
 
 def label_map(
@@ -303,13 +313,15 @@ def label_twins(
     controls=(),  # columns that are labels only when `labels` says so
 ) -> dict:        # head -> its second column, of heads that have two
     "Second label columns, which must agree with the first"
-    return {k: h.name for k, h in HEADS.items() if heads[k] == h.label_key and h.name in columns and k not in (labels or {}) and h.name not in controls}
+    return {k: h.name for k, h in HEADS.items() if heads[k] == h.label_key and h.name in columns
+            and k not in (labels or {}) and h.name not in controls}
 
 def label_candidates(
     features,   # the columns: entries of info.json by name
 ) -> tuple:     # names of the columns with one value per row; those of them that are controls
     "Which columns of a LeRobot dataset can be labels"
-    one = [k for k, f in features.items() if f.get('dtype') not in ('video', 'image') and np.prod(f.get('shape') or [1]) == 1]
+    one = [k for k, f in features.items() if f.get('dtype') not in ('video', 'image')
+           and np.prod(f.get('shape') or [1]) == 1]
     return one, [k for k in one if k == 'action' and features[k].get('dtype') != 'string']
 
 # %% ../nbs/12_columns.ipynb #7c1e0a05
@@ -388,7 +400,8 @@ def check_maps(
     for k in labels or {}:
         m = label_map(labels, k)
         if m is None or any((d.labels[HEADS[k].label_key] != IGNORE_INDEX).any() for d in drives): continue
-        raise DatasetError(f'{name}, labels, {k}', f'one of the values {list(m)} in the column {labels[k]["column"]!r}', 'none of them', 'Correct the map')
+        raise DatasetError(f'{name}, labels, {k}', f'one of the values {list(m)} in the column {labels[k]["column"]!r}',
+                           'none of them', 'Correct the map')
 
 # %% ../nbs/12_columns.ipynb #141fdec0
 @dataclass
@@ -419,7 +432,8 @@ def drive_channels(
         if col is None: return np.full(n, scale)
         at, fix = f'{where}, field {col} (channel {name})', f"Repair the column, or write 0 for {name} in the telemetry map"
         x = np.asarray(cols[col])
-        if x.ndim == 2 and pos >= x.shape[1]: raise DatasetError(at, f'at least {pos+1} numbers per row', x.shape[1], fix)
+        if x.ndim == 2 and pos >= x.shape[1]: raise DatasetError(at, f'at least {pos+1} numbers per row', x.shape[1],
+                                                                 fix)
         return scale * finite(x[:, pos] if x.ndim == 2 else x, at, fix)
     return np.stack([one(name, *o) for name, o in places.items()], axis=1)
 
@@ -429,16 +443,19 @@ def drive_limits(
     on_limit='error',  # 'error', 'skip' or 'keep'
 ) -> np.ndarray|None:  # bool [n]: rows to leave out; None when there are none
     "Readings beyond the limit of their channel"
-    if on_limit not in ON_LIMIT: raise DatasetError('on_limit', f'one of {list(ON_LIMIT)}', repr(on_limit), 'Choose one')
+    if on_limit not in ON_LIMIT: raise DatasetError('on_limit', f'one of {list(ON_LIMIT)}', repr(on_limit),
+                                                    'Choose one')
     bad = beyond_limit(x)
     if not bad.any(): return None
     i, j = (int(o) for o in np.argwhere(bad)[0])
     c = CHANNELS[j]
     at, came = f'{where}, row {i}, channel {c.name}', f'{x[i, j]:g}, and {bad.any(1).sum() - 1} more rows like it'
     if on_limit == 'error':
-        raise DatasetError(at, f'at most {c.limit:g} {c.unit}', came, "Repair the value, or its unit in the telemetry map; on_limit='skip' leaves "
+        raise DatasetError(at, f'at most {c.limit:g} {c.unit}', came,
+                           "Repair the value, or its unit in the telemetry map; on_limit='skip' leaves "
                            "such rows out, on_limit='keep' takes them", 'limit')
-    _log.warning('%s: %s, the limit is %g %s: %s', at, came, c.limit, c.unit, 'no window ends with them' if on_limit == 'skip' else 'taken as they are')
+    _log.warning('%s: %s, the limit is %g %s: %s', at, came, c.limit, c.unit, 'no window ends with them'
+                 if on_limit == 'skip' else 'taken as they are')
     return bad.any(1) if on_limit == 'skip' else None
 
 # %% ../nbs/12_columns.ipynb #59256d00
@@ -458,7 +475,8 @@ def drive_labels(
         if c not in cols: continue
         a, b = ids[HEADS[k].label_key], read(c, k)
         i = np.flatnonzero((a != b) & (a != IGNORE_INDEX) & (b != IGNORE_INDEX))
-        if len(i): raise DatasetError(f'{where}, row {i[0]}, fields {heads[k]} and {c}', 'one label', f'{HEADS[k].classes[a[i[0]]]} and {HEADS[k].classes[b[i[0]]]}',
+        if len(i): raise DatasetError(f'{where}, row {i[0]}, fields {heads[k]} and {c}', 'one label',
+                                      f'{HEADS[k].classes[a[i[0]]]} and {HEADS[k].classes[b[i[0]]]}',
                                       f"Say which column counts: labels={{'{k}': '{heads[k]}'}}", 'label-twins')
         ids[HEADS[k].label_key] = np.where(a == IGNORE_INDEX, b, a)
     key = HEADS['action'].label_key
@@ -496,10 +514,12 @@ def make_drive(
     out = drive_limits(tel, where, on_limit)
     if weight in cols:
         w = finite(np.ravel(cols[weight]), f'{where}, field {weight}', 'Repair the weights').astype(np.float32)
-        if (w < 0).any(): raise DatasetError(f'{where}, row {np.argmax(w < 0)}, field {weight}', 'a number >= 0', f'{w.min():g}', 'Repair the weights')
+        if (w < 0).any(): raise DatasetError(f'{where}, row {np.argmax(w < 0)}, field {weight}', 'a number >= 0',
+                                             f'{w.min():g}', 'Repair the weights')
     ids = drive_labels(cols, heads, where, n, rule and rule(*cmd.T), labels, twins)
     at = frame_numbers(cols['frame_index'], where) if 'frame_index' in cols else np.arange(n)
-    with np.errstate(over='ignore'): return Drive(index, name, t, tel.astype(np.float32), ids, w if weight in cols else None, at, start, slack, out)
+    with np.errstate(over='ignore'): return Drive(index, name, t, tel.astype(np.float32), ids, w if weight in cols
+                                                  else None, at, start, slack, out)
 
 # %% ../nbs/12_columns.ipynb #6ba685ad
 def window_rows(
@@ -577,7 +597,8 @@ def _cut(self:DriveDataset, F, stride_s, on_drop, ok):
     rows, self.drops, empty = [], [], []
     for i, d in enumerate(self.drives):
         a, b = self._starts[i:i+2]
-        r, bad = window_rows(d.t, F, self.spacing_s, stride_s, self.tolerance_s, None if ok is None else ok[a:b], d.slack)
+        r, bad = window_rows(d.t, F, self.spacing_s, stride_s, self.tolerance_s, None if ok is None else ok[a:b],
+                             d.slack)
         if bad and on_drop == 'error':
             raise self._drop_error(d, *bad[0], len(bad), ok is not None and not ok[a+bad[0][2]])
         self.drops += [(d.name, *o) for o in bad]
@@ -607,7 +628,8 @@ def __repr__(self:DriveDataset):
     n, names = len(self.drives), ', '.join(d.name for d in self.drives[:3]) + (' ...' if len(self.drives) > 3 else '')
     def count(k, h):
         y = np.asarray(self.labels[h.label_key])
-        return f'{k}: ' + (', '.join(f'{(y == i).sum()} {c}' for i, c in enumerate(h.classes) if (y == i).any()) or 'no label')
+        return f'{k}: ' + (', '.join(f'{(y == i).sum()} {c}' for i, c in enumerate(h.classes) if (y == i).any())
+                           or 'no label')
     return (f"{type(self).__name__} {self.name!r}: {len(self):,} windows of {self.F} frames, {self.spacing_s:.3g} s apart\n"
             f"from {n} drive{'s'*(n != 1)} ({names}) of {self.n_frames:,} frames, {self.fps:.3g} fps\n" +
             '\n'.join(count(k, h) for k, h in HEADS.items()))
@@ -646,8 +668,10 @@ def episode_numbers(
     where,    # for the message
 ) -> list:    # of int
     "Which episodes a user means"
-    bad = DatasetError(where, f'episodes from 0 to {n-1}', f'{which!r}', "Give a number, a list of numbers, or a range such as '0:12' as episodes=...")
-    if not n: raise DatasetError(where, 'at least one episode', 'none', 'The dataset is empty: copy or download it again')
+    bad = DatasetError(where, f'episodes from 0 to {n-1}', f'{which!r}',
+                       "Give a number, a list of numbers, or a range such as '0:12' as episodes=...")
+    if not n: raise DatasetError(where, 'at least one episode', 'none',
+                                 'The dataset is empty: copy or download it again')
     if which is None: return list(range(n))
     if isinstance(which, str):
         if not re.fullmatch(r'\d*:\d*', which): raise bad

@@ -9,10 +9,10 @@ __all__ = ['LABEL_KEYS', 'REQUIRED_KEYS', 'SAMPLE_KEYS', 'log', 'IN_MEMORY', 'SP
            'Ids', 'PackedIds', 'ColumnDataset', 'WindowDataset', 'cut_windows', 'FrameIds', 'FrameDataset',
            'mirror_actions', 'MirroredDataset', 'spacing_doubt', 'DummySimDataset', 'TelemetryStats', 'class_counts',
            'class_weights', 'episode_split', 'episode_prints', 'EpochSampler', 'make_dl', 'MissingDataError',
-           'build_dataset', 'build_split']
+           'build_dataset', 'how_opened', 'build_split']
 
 # %% ../nbs/10_data.ipynb #add91167
-import copy, ctypes, difflib, functools, hashlib, inspect, itertools, logging, math, mmap, random, re, tempfile, warnings
+import copy, ctypes, difflib, functools, hashlib, importlib, inspect, itertools, logging, math, mmap, random, re, tempfile, warnings
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from contextlib import contextmanager
@@ -198,12 +198,25 @@ def validate_sample(
         out[SAMPLE_ID] = sample[SAMPLE_ID]
     return out
 
+# %% ../nbs/10_data.ipynb #62039520
+def _is_plain(o, deep=8):
+    "Only text, numbers and small collections of them?"
+    if isinstance(o, dict): o = [*o, *o.values()]
+    if isinstance(o, (list, tuple)): return deep > 0 and len(o) < 1000 and all(_is_plain(v, deep - 1) for v in o)
+    return o is None or isinstance(o, (bool, int, float, str, Path))
+
 # %% ../nbs/10_data.ipynb #aacade6d
 class SimDataset(Dataset, ABC):
     "Base of all datasets: `len(ds)` windows, `ds[i]` is a sample dict"
     F, dv = None, None  # frames per window; feature width, None when samples hold raw frames
     episodes = None     # int [N]: the episode of each window, when known
     sample_ids = None   # N strings, when known
+    is_part = False     # fewer samples than the path holds that it was opened with?
+
+    def __new__(cls, *args, **kwargs):
+        self = super().__new__(cls)
+        if (args or kwargs) and _is_plain((args, kwargs)): self.opened_with = args, kwargs  # see `how_opened`
+        return self
 
     @abstractmethod
     def __len__(self): "How many windows"
@@ -231,6 +244,7 @@ def _collect(ds):
 # %% ../nbs/10_data.ipynb #57781264
 class SubsetDataset(SimDataset):
     "Some samples of another dataset"
+    is_part = True
     def __init__(self,
         ds: SimDataset,  # the whole dataset
         idxs,            # int [n], which samples
@@ -494,6 +508,7 @@ def subset(self: ColumnDataset, idxs):
         setattr(new, k, _take(getattr(self, k), idxs))
     new.labels = {k: _take(v, idxs) for k, v in self.labels.items()}
     if getattr(self, 'raw', None) is not None: new.raw = self.raw.subset(idxs)
+    new.is_part = True
     return new
 
 # %% ../nbs/10_data.ipynb #8f784743
@@ -1041,7 +1056,7 @@ class MissingDataError(ConfigError, FileNotFoundError):
 def _import_dataset(class_path, split_path, kwargs):
     "The class, when it is a SimDataset that can be called with these arguments"
     cls = import_class(class_path)
-    if not any(o.__name__ == 'SimDataset' for o in cls.__mro__): raise ConfigError(
+    if not issubclass(cls, (SimDataset, importlib.import_module('sim_nb.data').SimDataset)): raise ConfigError(
         f"data.dataset_class_path: expected a subclass of sim_nb.data.SimDataset, got {class_path!r}")
     if inspect.isabstract(cls): raise ConfigError(
         f"data.dataset_class_path: {class_path!r} lacks {', '.join(sorted(cls.__abstractmethods__))}")
@@ -1073,6 +1088,26 @@ def build_dataset(
 ) -> SimDataset:      # at least one window, the first one checked
     "Import the class and call it with the split's path"
     return _build(class_path, split_path, kwargs, 'split path')
+
+# %% ../nbs/10_data.ipynb #f7ee8498
+def how_opened(
+    ds,         # a dataset; a subset or a wrapper is as what it was made of
+) -> dict:      # dataset_class_path, dataset_kwargs and path (None when there is none); None when it cannot be told
+    "How a dataset was opened"
+    if (known := getattr(ds, 'opened_as', None)) is not None: return known
+    if not hasattr(ds, 'opened_with'): return how_opened(ds.ds) if isinstance(getattr(ds, 'ds', None), SimDataset) else None
+    cls, (args, kwargs) = type(ds), ds.opened_with
+    name = f'{cls.__module__}.{cls.__qualname__}'
+    if '<' in name: return None  # a class inside of a function cannot be imported
+    first, *names = inspect.signature(cls).parameters
+    path, *rest = [*args, kwargs.get(first)][:1] + list(args[1:])
+    said = {k: _plain(v) for k, v in {**dict(zip(names, rest)), **{k: v for k, v in kwargs.items() if k != first}}.items()}
+    return dict(dataset_class_path=name, dataset_kwargs=said, path=str(path) if isinstance(path, (str, Path)) else None)
+
+def _plain(o):
+    "Lists for tuples, text for paths"
+    if isinstance(o, dict): return {k: _plain(v) for k, v in o.items()}
+    return [_plain(v) for v in o] if isinstance(o, (list, tuple)) else str(o) if isinstance(o, Path) else o
 
 # %% ../nbs/10_data.ipynb #1d5f980d
 def build_split(

@@ -12,11 +12,13 @@ from pathlib import Path
 import numpy as np, torch
 from fastcore.basics import patch
 from .labels import CHANNELS, HEADS, WEIGHT
-from .data import DatasetError, MissingFileError
+from .data import DatasetError, MissingFileError, how_opened
 from .video import open_picture, orientation, read_picture, shown_size
 from .lerobot import LeRobotDataset
-from .columns import (ActionRule, DriveDataset, check_maps, check_steps, episode_numbers, find_source, frames_key, height_width,
-                            label_columns, label_suspects, label_twins, make_drive, parse_source, say_labels, say_once, telemetry_map)
+from .columns import (ActionRule, DriveDataset, check_maps, check_steps, episode_numbers, find_source, frames_key,
+                            height_width,
+                            label_columns, label_suspects, label_twins, make_drive, parse_source, say_labels, say_once,
+                            telemetry_map)
 
 # %% ../nbs/14_drives.ipynb #78fbabce
 _log = logging.getLogger('sim_nb')
@@ -31,8 +33,11 @@ def _text_of(path):
     b = path.read_bytes()
     enc = 'utf-16' if b[:2] in (b'\xff\xfe', b'\xfe\xff') else 'utf-8-sig'
     try: text = b.decode(enc)
-    except UnicodeDecodeError as e: raise DatasetError(path, 'CSV text in UTF-8', str(e), 'Save it as CSV in UTF-8') from e
-    if '\0' in text: raise DatasetError(f'{path}, line {text[:text.index(chr(0))].count(chr(10)) + 1}', 'CSV text', 'a NUL character', 'Save it as CSV again')
+    except UnicodeDecodeError as e: raise DatasetError(path, 'CSV text in UTF-8', str(e),
+                                                       'Save it as CSV in UTF-8') from e
+    odd = re.search(r'[\x00-\x08\x0b-\x0c\x0e-\x1f\x7f]', text)
+    if odd: raise DatasetError(f'{path}, line {text[:odd.start()].count(chr(10)) + 1}', 'CSV text',
+                               f'the control character {odd[0]!r}', 'Save it as CSV again')
     return text
 
 _SEPARATORS = {',': 'commas', ';': 'semicolons', '\t': 'tabs', '|': 'bars'}
@@ -44,18 +49,22 @@ def _separator(path, head):
     right = [o for o in seen if 'timestamp' in split[o]]
     if len(right) == 1: return right[0]
     if len(seen) < 2 and (seen or 'timestamp' not in head.split()): return seen[0] if seen else ','
-    raise DatasetError(f'{path}, line 1', f'fields between {", ".join(_SEPARATORS.values())}', 'blanks' if not seen else ' and '.join(_SEPARATORS[o] for o in seen),
+    raise DatasetError(f'{path}, line 1', f'fields between {", ".join(_SEPARATORS.values())}', 'blanks' if not seen
+                       else ' and '.join(_SEPARATORS[o] for o in seen),
                        'Save it with commas')
 
 def _lines(path):
     "Header, and (number, fields) of every line that holds something"
     text = _text_of(path)
     sep = _separator(path, text.lstrip().split('\n')[0].split('\r')[0])
-    try: rows = [(i, [o.strip() for o in r]) for i, r in enumerate(csv.reader(io.StringIO(text, newline=None), delimiter=sep), 1) if any(o.strip() for o in r)]
+    try: rows = [(i, [o.strip() for o in r]) for i,
+                 r in enumerate(csv.reader(io.StringIO(text, newline=None), delimiter=sep), 1)
+                 if any(o.strip() for o in r)]
     except csv.Error as e: raise DatasetError(path, 'CSV text', str(e), 'Save it as CSV again') from e
     if len(rows) < 2: raise DatasetError(path, 'a header and at least one line', 'none', 'Write one line per picture')
     head, rows = rows[0][1], rows[1:]
-    if all(len(r) == len(head) + 1 and not r[-1] for _, r in rows): head = [*head, '']   # a separator at the end of each line
+    if all(len(r) == len(head) + 1 and not r[-1] for _, r in rows): head = [*head,
+                                                                            '']   # a separator at the end of each line
     return head, rows, sep
 
 # %% ../nbs/14_drives.ipynb #fa8bd496
@@ -63,9 +72,13 @@ _KNOWN = ('timestamp', 'frame', *(c.name for c in CHANNELS), *(h.label_key for h
 
 def _header(path, head):
     "The names of the columns; those in capitals as we write them; none twice"
-    if 'timestamp' not in head and 'timestamp' in [o.lower() for o in head]: head = [o.lower() if o.lower() in _KNOWN else o for o in head]
-    twice = [o for i, o in enumerate(head) if o and o.lower() in [x.lower() for x in head[:i]] and o.lower() in _KNOWN or o and o in head[:i]]
-    if twice: raise DatasetError(f'{path}, line 1', 'each column once', f'{twice[0]!r} twice', 'Rename one of them or take it out')
+    if 'timestamp' not in head and 'timestamp' in [o.lower()
+                                                   for o in head]: head = [o.lower() if o.lower() in _KNOWN else o
+                                                                           for o in head]
+    twice = [o for i, o in enumerate(head) if o and o.lower() in [x.lower() for x in head[:i]] and o.lower() in _KNOWN
+             or o and o in head[:i]]
+    if twice: raise DatasetError(f'{path}, line 1', 'each column once', f'{twice[0]!r} twice',
+                                 'Rename one of them or take it out')
     return head
 
 def _read_csv(path):
@@ -84,14 +97,17 @@ _COMMA = re.compile(r'[-+]?\d*,\d+([eE][-+]?\d+)?', re.A)
 
 def _decimal_points(cols, path):
     "Columns with decimal points instead of decimal commas"
-    nums = {k: v for k, v in cols.items() if k != 'frame' and all(_NUMBER.fullmatch(o) or _COMMA.fullmatch(o) or not o for o in v)}
+    nums = {k: v for k, v in cols.items() if k != 'frame'
+            and all(_NUMBER.fullmatch(o) or _COMMA.fullmatch(o) or not o for o in v)}
     comma = [(k, i, o) for k, v in nums.items() for i, o in enumerate(v) if ',' in o]
     if not comma: return cols
     k, i, o = comma[0]
     bad = lambda came, fix: DatasetError(f'{path}, field {k}, row {i}', 'a number with a decimal point', came, fix)
     point = next((x for v in nums.values() for x in v if '.' in x), None)
-    if point: raise bad(f'{o!r}, while another is {point!r}', 'Write all numbers with decimal points, and no separators of thousands')
-    if all(re.fullmatch(r'[-+]?[1-9]\d{0,2}(,\d{3})+', o) for _, _, o in comma): raise bad(f'{o!r}, which may mean thousands', 'Write decimal points')
+    if point: raise bad(f'{o!r}, while another is {point!r}',
+                        'Write all numbers with decimal points, and no separators of thousands')
+    if all(re.fullmatch(r'[-+]?[1-9]\d{0,2}(,\d{3})+', o) for _, _,
+           o in comma): raise bad(f'{o!r}, which may mean thousands', 'Write decimal points')
     return {k: [o.replace(',', '.') for o in v] if k in nums else v for k, v in cols.items()}
 
 # %% ../nbs/14_drives.ipynb #2386bb1c
@@ -120,7 +136,8 @@ def drive_folders(
     folders = sorted(o.parent for o in root.glob('*/frames.csv'))
     if not (root/'frames.csv').is_file():
         if not folders: raise MissingFileError(path, 'a frames.csv, or folders with a frames.csv', _contents(root), fix)
-        bare = [o.name for o in sorted(root.iterdir()) if o.is_dir() and o not in folders and any(p.suffix.lower() in _PICTURES for p in o.iterdir())]
+        bare = [o.name for o in sorted(root.iterdir()) if o.is_dir() and o not in folders
+                and any(p.suffix.lower() in _PICTURES for p in o.iterdir())]
         if bare: say_once(f'{root}: pictures without a frames.csv are no drive: {", ".join(bare[:5])}')
         return root, folders
     if folders:
@@ -154,7 +171,8 @@ def name_order(
     files,     # paths of pictures
 ) -> list:     # the same, in order
     "Pictures in the order of the numbers in their names, when there is only one"
-    bad = lambda came: DatasetError(Path(files[0]).parent, 'pictures whose names are in order, such as 0001.png', came, 'Add a column frame with the file names')
+    bad = lambda came: DatasetError(Path(files[0]).parent, 'pictures whose names are in order, such as 0001.png', came,
+                                    'Add a column frame with the file names')
     words = {re.sub(r'\d+', '#', Path(o).stem, flags=re.A) for o in files}
     if len(files) < 2: return list(files)
     if len(words) > 1: raise bad(f'names of several kinds, such as {min(Path(o).stem for o in files)} and {max(Path(o).stem for o in files)}')
@@ -165,7 +183,8 @@ def name_order(
     if len(set(key.values())) < len(files): raise bad('one number twice')
     order = sorted(files, key=key.get)
     decimal = {o: (*key[o][:-1], float('.' + texts[o][-1])) for o in files}
-    if re.search(r'#[.,]#$', word) and sorted(files, key=decimal.get) != order: raise bad('fractions of different length')
+    if re.search(r'#[.,]#$', word) and sorted(files,
+                                              key=decimal.get) != order: raise bad('fractions of different length')
     return order
 
 def picture_numbers(
@@ -185,7 +204,8 @@ def _check_numbers(files, t, where):
     d, dt = np.diff(x)/np.median(np.diff(x)), np.diff(t)/np.median(np.diff(t))
     i = int(np.argmax(np.abs(d - dt)))
     if abs(d[i] - dt[i]) > .6:
-        raise DatasetError(f'{where}, row {i+1}', f'a picture {dt[i]:.1f} steps after the one before, as its time says', f'{files[i+1].name} after {files[i].name}',
+        raise DatasetError(f'{where}, row {i+1}', f'a picture {dt[i]:.1f} steps after the one before, as its time says',
+                           f'{files[i+1].name} after {files[i].name}',
                            'A picture or a line is lost: add a column frame with the file names')
 
 # %% ../nbs/14_drives.ipynb #a60034c5
@@ -256,12 +276,14 @@ def folder_columns(
     places = {k: (*place(k, s), s.scale) for k, s in {**chans, **cmd}.items()}
     used = {'timestamp', *(p[0] for p in places.values() if p[0])} | ({WEIGHT} & set(cols))
     in_cols = lambda c: c is None or (c.get('column') if isinstance(c, dict) else c) in cols
-    heads = label_columns(cols, {k: c for k, c in labels.items() if in_cols(c)} if isinstance(labels, dict) else labels, where)
+    heads = label_columns(cols, {k: c for k, c in labels.items() if in_cols(c)} if isinstance(labels, dict) else labels,
+                          where)
     twins = label_twins(cols, heads, labels)
     nums = {k: _floats(cols[k], where, k) for k in used}
     rest = {k: v for k, v in cols.items() if k not in {*used, *heads.values(), *twins.values()}}
     texts = {k: cols[k] for k in {*filter(None, heads.values()), *twins.values()}}
-    return {**texts, **nums}, rest, dict(places=places, heads=heads, rule=rule, labels=labels, twins=twins, weight=WEIGHT)
+    return {**texts, **nums}, rest, dict(places=places, heads=heads, rule=rule, labels=labels, twins=twins,
+                                         weight=WEIGHT)
 
 @patch
 def _drive(self:FrameFolder, i, folder, chans, labels, rule, on_limit):
@@ -306,7 +328,8 @@ def _frame(self:FrameFolder, r):
     x = _fast_jpeg(p) if self._jpeg[r] and not self.image_size else None
     if x is None: x = read_picture(p, self.image_size)
     if x.shape[:2] == tuple(self._size): return x
-    raise DatasetError(p, f'height, width {self._size}', f'{x.shape[:2]}', 'Pass image_size=(H, W) to bring all frames to one size')
+    raise DatasetError(p, f'height, width {self._size}', f'{x.shape[:2]}',
+                       'Pass image_size=(H, W) to bring all frames to one size')
 
 # %% ../nbs/14_drives.ipynb #7c1e0e04
 def drive_layout(
@@ -328,9 +351,16 @@ class Drives(DriveDataset):
         **kwargs,   # of `LeRobotDataset`; folders of pictures have no `camera`, `revision` and `match`
     ):
         kwargs = {k: v for k, v in kwargs.items() if v is not None}
-        if drive_layout(path) == 'lerobot': return LeRobotDataset(path, **kwargs)
+        if drive_layout(path) == 'lerobot': return cls._as_drives(LeRobotDataset(path, **kwargs))
         for k in ('camera', 'revision', 'match'):
-            if k in kwargs: raise DatasetError(f'{path}, {k}', 'none: these are folders of pictures', repr(kwargs[k]), f'Leave {k} out')
-        return FrameFolder(path, **kwargs)
+            if k in kwargs: raise DatasetError(f'{path}, {k}', 'none: these are folders of pictures', repr(kwargs[k]),
+                                               f'Leave {k} out')
+        return cls._as_drives(FrameFolder(path, **kwargs))
+
+    @classmethod
+    def _as_drives(cls, ds):
+        "The dataset, which says that it was opened as `Drives`: so other drives may have the other layout"
+        if (how := how_opened(ds)) is not None: ds.opened_as = how | dict(dataset_class_path=f'{cls.__module__}.{cls.__qualname__}')
+        return ds
 
 Drives.__signature__ = inspect.signature(LeRobotDataset)

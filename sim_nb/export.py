@@ -114,7 +114,7 @@ def _fp32(checkpoint):
     return inf
 
 def export(
-    checkpoint,              # a checkpoint, a run folder, or a `SimV0Inference`, which then runs in fp32
+    checkpoint,              # a checkpoint, a run folder, a Learner, or a `SimV0Inference`, which then runs in fp32
     out,                     # folder to write
     data=None,               # held-out windows: a split's path, or a dataset; judges the 8-bit graph
     precision='both',        # 'fp32', or 'both'
@@ -149,8 +149,7 @@ def _write_graphs(inf, new, data, precision, least, n):
 
 def _write_encoder(inf, path):
     "The encoder's graph, and what it expects"
-    from sim_nb.stream import stream_encoder
-    enc = stream_encoder(inf)
+    enc = inf.encoder()
     export_encoder(enc, path)
     frames = dict(shape=['batch', 3, *enc.size], dtype='uint8', meaning='RGB frames, scaled as a whole to this size')
     return dict(file=path.name, input=frames, **enc.describe())
@@ -159,7 +158,7 @@ def _write_encoder(inf, path):
 @sim_export.runs
 def main(a):  # the words of `sim_export`
     "`sim_export`"
-    out = export(a.checkpoint, a.out, a.data, a.precision, a.encoder, a.least, a.windows)
+    out = export(SimV0Inference(a.checkpoint).open_as(a.set, a.trust_code), a.out, a.data, a.precision, a.encoder, a.least, a.windows)
     for k, v in json.loads((out/'model.json').read_text())['agreement'].items():
         f, check, share = out/GRAPHS[k], v['check'], ', not judged on data (--data)'
         if check: share = f", same answers on {check['agreement']:.2%} of {check['windows']} windows"

@@ -16,15 +16,15 @@ import numpy as np
 from torch import nn
 from .labels import HEADS, TELEMETRY, VIS_FEATS, CHANNELS
 from .fast import FastLLM, packed
-from .model import NONE, SimV0Model
+from .model import NONE
 from .backends import OnnxGraph, fastest, need, try_ways, way
 from .runtime import FUSED
 from .encode import _key, cached_graph, to_onnx
 
 # %% ../nbs/41_graph.ipynb #cb1c650d
 def features_model(
-    model: SimV0Model,  # with or without an encoder of its own
-) -> SimV0Model:        # takes `vis_feats`; shares all weights
+    model: nn.Module,   # a `SimV0Model`, with or without an encoder of its own
+) -> nn.Module:         # takes `vis_feats`; shares all weights
     "The part of a model behind its encoder"
     if model.encoder is None: return model
     new = copy.copy(model)
@@ -50,7 +50,7 @@ class _Tensors(nn.Module):
 
 # %% ../nbs/41_graph.ipynb #1571821a
 def export_graph(
-    model: SimV0Model,  # in fp32
+    model: nn.Module,   # a `SimV0Model`, in fp32
     path,               # .onnx file to write
 ) -> Path:              # the file
     "Features and telemetry -> logits as one graph; the telemetry statistics are inside, and with a time-to-risk head `FUSED` stands beside the raw logits"
@@ -62,7 +62,7 @@ def export_graph(
 
 # %% ../nbs/41_graph.ipynb #3695288d
 def parity(
-    model: SimV0Model,       # the reference
+    model: nn.Module,        # the reference, a `SimV0Model`
     graph,                   # arrays vis_feats, telemetry -> dict of arrays
     sizes=(1, 2, 7),         # batch sizes to try
     seed: int = 42,          # of the random inputs
@@ -120,7 +120,7 @@ def _model_graph(model, precision='fp32', keep=()):
 class OnnxBackend:
     "The logits of a model through ONNX Runtime"
     def __init__(self,
-        model: SimV0Model,    # in fp32; its encoder is still used, when it has one
+        model: nn.Module,     # a `SimV0Model`, in fp32; its encoder is still used, when it has one
         precision='fp32',     # 'fp32' or 'int8'
         keep: tuple=(),       # see `quantize_graph`
         threads: int = None,  # see `open_session`
@@ -137,8 +137,8 @@ class OnnxBackend:
 
 # %% ../nbs/41_graph.ipynb #b2c0de11
 def int8_model(
-    model: SimV0Model,  # in fp32 and eval mode, on the CPU
-) -> SimV0Model:        # for deciding, without a gradient; shares what it does not pack
+    model: nn.Module,   # a `SimV0Model`, in fp32 and eval mode, on the CPU
+) -> nn.Module:         # for deciding, without a gradient; shares what it does not pack
     "A model whose LLM has 8-bit weights and whose adapters are packed"
     llm = packed(model.llm) if model.llm.name == NONE else FastLLM(model.llm, int8=True)
     if model.llm.name != NONE and llm.stack is None: raise ValueError(f"backend 'int8' cannot run {model.llm.name!r}: {llm.path}. Take 'torch' or 'onnx-int8'")
@@ -155,7 +155,7 @@ BACKENDS = {  # a word of `backend` -> what makes it of a model
     'onnx-int8': lambda model: OnnxBackend(model, 'int8')}
 
 def make_backend(
-    model: SimV0Model,  # in eval mode
+    model: nn.Module,   # a `SimV0Model`, in eval mode
     name: str,          # a word of `backend`, see `words`
 ):                      # inputs dict -> outputs dict
     "A way to compute the logits, by name"
@@ -170,7 +170,7 @@ def _probability_error(run, model, inputs):
 
 @torch.no_grad()
 def choose_backend(
-    model: SimV0Model,   # in fp32 and eval mode, on the CPU for all but 'torch'
+    model: nn.Module,    # a `SimV0Model`, in fp32 and eval mode, on the CPU for all but 'torch'
     name: str,           # a word of `backend`; 'auto' tries what is installed
     tol: float = .02,    # largest difference of a probability, for 'auto'
     among = None,        # what 'auto' may take, see `certified_backends`; None: everything

@@ -277,7 +277,7 @@ def report_text(
 @sim_metrics.runs
 def main(a):  # the words of `sim_metrics`
     "`sim_metrics`: metrics with intervals over drives, recall in slices, seconds of warning"
-    inf = SimV0Inference(a.checkpoint, a.device, a.backend).open_as(a.set)
+    inf = SimV0Inference(a.checkpoint, a.device, a.backend).open_as(a.set, a.trust_code)
     report = metric_report(inf, a.data, a.dt, a.horizon, a.confidence, a.batch_size, a.within)
     print(report_text(report))
     if a.out: write_json(a.out, report)

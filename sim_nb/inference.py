@@ -21,9 +21,8 @@ import numpy as np
 import torch
 from fastcore.basics import patch
 from .labels import CHANNELS, FRAMES, HEADS, HIGH, SAMPLE_ID, TELEMETRY, VIS_FEATS
-from .config import ConfigError
-from .data import SimDataset, build_dataset, check_array, collate_fn, make_dl, spacing_doubt
-from .model import SimV0Model, decode
+from .data import SimDataset, check_array, collate_fn, make_dl, spacing_doubt
+from .model import decode
 from .backends import way
 from .graph import choose_backend
 from .runtime import LARGEST, check_calibration, check_finite, not_guaranteed, scaled, with_alarms
@@ -31,19 +30,9 @@ from .loss import MultitaskLoss
 from .metrics import EpochRecord
 from .rare import rare_metrics
 from .files import atomic_open, check_writable
-from .checkpoint import find_checkpoint, load_trainable, read_checkpoint, trained_spacing
+from .checkpoint import open_checkpoint
 
 # %% ../nbs/42_inference.ipynb #62bae1a2
-def _check_sizes(metadata, weights, source):
-    "The sizes in the metadata are those of the weights"
-    d, dv, bands = (metadata.get(k, 0) for k in ('d', 'dv', 'telemetry_bands'))
-    if not all(type(o) is int for o in (d, dv, bands)): raise ValueError(
-        f"{source}: expected whole numbers for d, dv and telemetry_bands, got {d!r}, {dv!r}, {bands!r}")
-    want = {'projector.2.weight': [d, dv], 'telemetry_mlp.2.weight': [d//2, len(CHANNELS)*(1 + 2*bands)]}
-    for k, shape in want.items():
-        if k in weights and list(weights[k].shape) != shape: raise ValueError(
-            f"{source}: {d=}, {dv=} in the metadata and {k} {list(weights[k].shape)} do not fit each other")
-
 log = logging.getLogger(__name__)
 
 def certified_backends(
@@ -54,31 +43,33 @@ def certified_backends(
     return {o.split(',')[0].split()[0] for o in calibration.get('arithmetic', ['torch'])}
 
 class SimV0Inference:
-    "A trained model, rebuilt from one checkpoint file"
+    "A trained model, rebuilt from its checkpoint"
     def __init__(self,
-        checkpoint_path,  # a checkpoint file, or a run folder and then its best one
+        checkpoint_path,  # a checkpoint file, a run folder and then its best one, a Learner, or what `open_checkpoint` gave
         device='cpu',     # 'cpu', 'cuda', 'cuda:1', 'mps'
         backend='torch',  # a word of `backend`, see `words`; 'torch' is the reference
     ):
         way('backend', backend, device)
-        self.path = find_checkpoint(checkpoint_path)
-        ckpt = read_checkpoint(self.path)
-        self.metadata, self.epoch, self.metrics = ckpt['metadata'], ckpt['epoch'], ckpt['metrics']
-        _check_sizes(self.metadata, ckpt['model_state_dict'], self.path.name)
-        check_calibration(self.metadata.get('calibration'), self.path.name)
-        self.frame_spacing_s, self.said = trained_spacing(self.metadata, self.path.name), set()
-        plain = {} if backend == 'torch' or str(device) != 'cpu' else dict(frozen_dtype='fp32')
-        self.model = SimV0Model.from_metadata(self.metadata, gradient_checkpointing=False, **plain)
-        load_trainable(self.model, ckpt['model_state_dict'], self.path.name)
+        self.opened = open_checkpoint(checkpoint_path)
+        self.path, self.epoch, self.metrics = self.opened.path, self.opened.epoch, self.opened.metrics
+        check_calibration(self.metadata.get('calibration'), self.opened.name)
+        self.frame_spacing_s, self.said = self.opened.frame_spacing_s, set()
+        self.model = self.opened.build(**({} if backend == 'torch' or str(device) != 'cpu' else dict(frozen_dtype='fp32')))
         self.device = self._to(device)
         self.pic = VIS_FEATS if self.model.encoder is None else FRAMES
         self.backend, self.run = choose_backend(self.model, backend, among=certified_backends(self.metadata.get('calibration')))
         self._say_calibrated(checkpoint_path)
-        if self.unguaranteed(): log.warning(f'{self.path.name}: {self.unguaranteed()}')
+        if self.unguaranteed(): log.warning(f'{self.opened.name}: {self.unguaranteed()}')
+
+    @property
+    def metadata(self): return self.opened.metadata
+    @metadata.setter
+    def metadata(self, md): self.opened.metadata = md
 
     def _say_calibrated(self, asked):
+        if not isinstance(asked, (str, Path)) or not Path(asked).is_dir(): return
         other = self.path.with_name('calibrated.pt')
-        if Path(asked).is_dir() and other.is_file() and not self.metadata.get('calibration'): log.warning(
+        if other.is_file() and not self.metadata.get('calibration'): log.warning(
             f"{self.path.name} is not calibrated, {other} is: give that file to use its calibration")
 
     def _to(self, device):
@@ -90,7 +81,7 @@ class SimV0Inference:
     def __repr__(self):
         m = self.metadata
         apart = f'frames {self.frame_spacing_s:.3g} s apart' if self.frame_spacing_s else 'frame spacing unknown'
-        return (f"SimV0Inference({str(self.path)!r}, epoch {self.epoch}: {m['llm_name_or_path']}, {self.pic} [{m['F']}, {m['dv']}], "
+        return (f"SimV0Inference({self.opened.where!r}, epoch {self.epoch}: {m['llm_name_or_path']}, {self.pic} [{m['F']}, {m['dv']}], "
                 f"{apart}, {self.backend} on {self.device})")
 
 # %% ../nbs/42_inference.ipynb #f06b8a74
@@ -192,44 +183,36 @@ def open_data(self: SimV0Inference,
     data,            # a split's path, or a dataset
 ) -> SimDataset:     # with the inputs that the model takes
     "The windows of other data, made as in training; another frame rate is a warning"
-    if not isinstance(data, SimDataset):
-        if 'data' not in self.metadata: raise ConfigError(f"{self.path} does not say how its data was opened: give a dataset instead of a path")
-        spec = self.metadata['data']
-        data = build_dataset(spec['dataset_class_path'], str(data), **spec['dataset_kwargs'])
+    if not isinstance(data, SimDataset): data = self.opened.open_data(data)
     self._check_spacing(data)
     return data if data.dv is not None or self.pic == FRAMES else self._with_features(data)
+
+@patch
+def encoder(self: SimV0Inference):  # an `Encoder`
+    "The encoder whose features the model takes: its own, or the one that made the features of training"
+    return self.opened.encoder() if self.model.encoder is None else self.model.encoder
 
 @patch
 def _check_spacing(self: SimV0Inference, ds):
     "Say once that data has another frame rate than training"
     doubt = spacing_doubt(ds.frame_spacing(), self.frame_spacing_s)
-    if doubt and doubt not in self.said: log.warning(f'{self.path.name}: {doubt}')
+    if doubt and doubt not in self.said: log.warning(f'{self.opened.name}: {doubt}')
     self.said.add(doubt)
 
 @patch
 def _with_features(self: SimV0Inference, ds):
     "Cached features of a dataset of raw frames"
-    m = self.metadata
-    if not m['vision_encoder_name']: raise ConfigError("the data holds raw frames, but the model was trained on features of an unknown encoder: give features")
-    from sim_nb.vision import load_encoder
     from sim_nb.cache import cached_dataset
-    encoder = load_encoder(m['vision_encoder_name'], m['vision_features'])
-    if encoder.fingerprint != m['vision_fingerprint']: raise ConfigError(
-        f"the encoder {m['vision_encoder_name']!r} has other weights ({encoder.fingerprint[:12]}) than in training ({m['vision_fingerprint'][:12]})")
-    return cached_dataset(ds, encoder)
-
-# %% ../nbs/42_inference.ipynb #5e3a1d12
-from .config import override_data
+    return cached_dataset(ds, self.opened.encoder())
 
 # %% ../nbs/42_inference.ipynb #5e3a1d13
 @patch
 def open_as(self: SimV0Inference,
-    overrides,  # 'data.dataset_kwargs.camera=rear' or 'data.dataset_class_path=...', several of them
-):              # the same object
+    overrides=(),      # 'data.dataset_kwargs.camera=rear' or 'data.dataset_class_path=...', several of them
+    trust_code=False,  # may a dataset class be imported that is not one of sim_nb? one that `overrides` names may
+):                     # the same object
     "Open other data as in training but for these settings"
-    if not overrides: return self
-    if 'data' not in self.metadata: raise ConfigError(f"{self.path} does not say how its data was opened: give a dataset instead of a path")
-    self.metadata = self.metadata | dict(data=override_data(self.metadata['data'], overrides))
+    self.opened.open_as(overrides, trust_code)
     return self
 
 # %% ../nbs/42_inference.ipynb #920ecbea
@@ -239,7 +222,7 @@ def batches(self: SimV0Inference,
     bs=None,   # windows per batch; None: as in training
 ):             # loader of (inputs, targets)
     "The batches of a dataset, in order"
-    return make_dl(self.open_data(data), self.metadata.get('data', {}).get('batch_size', 32) if bs is None else bs)
+    return make_dl(self.open_data(data), (self.metadata.get('data') or {}).get('batch_size', 32) if bs is None else bs)
 
 @patch
 def predict_data(self: SimV0Inference,
@@ -295,8 +278,7 @@ def judge(self: SimV0Inference,
 def _reference(inf):
     "The same model in PyTorch with fp32 weights"
     if inf.backend != 'torch' or inf.metadata['frozen_dtype'] == 'fp32': return inf.model
-    model = SimV0Model.from_metadata(inf.metadata, gradient_checkpointing=False, frozen_dtype='fp32')
-    load_trainable(model, read_checkpoint(inf.path)['model_state_dict'], inf.path.name)
+    model = inf.opened.build(frozen_dtype='fp32')
     return model.to(inf.device).eval().requires_grad_(False)
 
 @torch.inference_mode()
@@ -322,7 +304,7 @@ def check_backend(
 @sim_predict.runs
 def main(a):  # the words of `sim_predict`
     "`sim_predict`: predictions for a dataset, one JSON object per line"
-    inf = SimV0Inference(a.checkpoint, a.device, a.backend).open_as(a.set)
+    inf = SimV0Inference(a.checkpoint, a.device, a.backend).open_as(a.set, a.trust_code)
     lines = (json.dumps(o) + '\n' for o in inf.predict_data(a.data, a.batch_size, probabilities=True))
     if not a.out: return sys.stdout.writelines(lines)
     check_writable(a.out, '--out', parents=True)
@@ -333,5 +315,5 @@ def main(a):  # the words of `sim_predict`
 @sim_eval.runs
 def eval_main(a):  # the words of `sim_eval`
     "`sim_eval`: metrics on labelled data as one JSON object"
-    inf = SimV0Inference(a.checkpoint, a.device, a.backend).open_as(a.set)
+    inf = SimV0Inference(a.checkpoint, a.device, a.backend).open_as(a.set, a.trust_code)
     print(json.dumps(inf.judge(a.data, a.batch_size), indent=2))

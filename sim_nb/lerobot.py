@@ -335,8 +335,12 @@ def load_info(
     except ValidationError as e:
         o = e.errors()[0]
         k = '.'.join(map(str, o['loc']))
-        want = 'frames per second' if k == 'fps' else o['msg'].replace('Input should be ', '')
-        raise DatasetError(f'{path}, field {k}', want, repr(info.get(k) if k in info or '.' not in k else o['input'])[:80], 'Repair info.json') from None
+        want = 'frames per second' if k == 'fps' else o['msg'].replace('Input should be ',
+                                                                       '').replace('dictionary or instance of _Feature',
+                                                                                   'dictionary')
+        raise DatasetError(f'{path}, field {k}', want,
+                           repr(info.get(k) if k in info or '.' not in k else o['input'])[:80],
+                           'Repair info.json') from None
     return info
 
 # %% ../nbs/13_lerobot.ipynb #26a6eb83
@@ -352,7 +356,8 @@ def dataset_path(
     want = f'a path template with fields {sorted(_PATH_FIELDS)} that stays inside the dataset'
     fix = 'Do not trust this dataset before you know why'
     bad = lambda came: DatasetError(f'{root}/meta/info.json', want, came, fix)
-    if not isinstance(template, str): raise DatasetError(f'{root}/meta/info.json, field data_path or video_path', want, repr(template), 'Repair info.json')
+    if not isinstance(template, str): raise DatasetError(f'{root}/meta/info.json, field data_path or video_path', want,
+                                                         repr(template), 'Repair info.json')
     try: parts = list(string.Formatter().parse(template))
     except ValueError as e: raise bad(repr(template)) from e
     for _, name, spec, conv in parts:
@@ -388,7 +393,8 @@ def _tasks(v, where):
 def _path_of(root, info, key, **fields):
     "The file that a template of info.json names"
     if not isinstance(info.get(key), str):
-        raise DatasetError(f'{root}/meta/info.json, field {key}', 'a path template', repr(info.get(key)), 'Repair info.json')
+        raise DatasetError(f'{root}/meta/info.json, field {key}', 'a path template', repr(info.get(key)),
+                           'Repair info.json')
     return dataset_path(root, info[key], **fields)
 
 # %% ../nbs/13_lerobot.ipynb #8f2551c9
@@ -443,7 +449,8 @@ def _episodes_v2(root, info, camera):
         ep, n = _whole(ep, f'{where}, field episode_index'), _whole(n, f'{where}, field length', 1)
         chunk = ep//info.get('chunks_size', 1000)
         kw = dict(episode_chunk=chunk, episode_index=ep, video_key=camera, chunk_index=chunk, file_index=ep)
-        data, video = [_standard(root, info, k, _path_of(root, info, k, **kw), **kw) for k in ('data_path', 'video_path')]
+        data, video = [_standard(root, info, k, _path_of(root, info, k, **kw), **kw)
+                       for k in ('data_path', 'video_path')]
         res.append(Episode(ep, n, data, video, 0., _tasks(o.get('tasks'), where)))
     return res
 
@@ -462,10 +469,13 @@ def _episode_v3(root, info, camera, o, where):
         if n != length:
             raise DatasetError(f'{where}, field length', f'{n}, as dataset_to_index - dataset_from_index',
                                length, 'Repair the file or copy it again')
-    paths = [_path_of(root, info, f'{p}_path', chunk_index=num(f'{k}chunk_index'), file_index=num(f'{k}file_index'), video_key=camera)
+    paths = [_path_of(root, info, f'{p}_path', chunk_index=num(f'{k}chunk_index'), file_index=num(f'{k}file_index'),
+                      video_key=camera)
              for p, k in (('data', 'data/'), ('video', v))]
     start, end = (o.get(v + k) for k in ('from_timestamp', 'to_timestamp'))
-    start, end = _seconds(start, f'{where}, field {v}from_timestamp'), None if end is None else _seconds(end, f'{where}, field {v}to_timestamp')
+    start, end = _seconds(start,
+                          f'{where}, field {v}from_timestamp'), None if end is None else _seconds(end,
+                                                                                                  f'{where}, field {v}to_timestamp')
     return Episode(num('episode_index'), length, *paths, start, _tasks(o.get('tasks'), where), end)
 
 def _episodes_v3(root, info, camera):
@@ -474,9 +484,11 @@ def _episodes_v3(root, info, camera):
     if not files:
         raise MissingFileError(root/'meta/episodes', 'parquet files', 'none', 'Copy or download the dataset again')
     v = f'videos/{camera}/'
-    need = ['episode_index', 'length', 'data/chunk_index', 'data/file_index', *(v+o for o in ('chunk_index', 'file_index', 'from_timestamp'))]
+    need = ['episode_index', 'length', 'data/chunk_index', 'data/file_index',
+            *(v+o for o in ('chunk_index', 'file_index', 'from_timestamp'))]
     more = ['tasks', 'dataset_from_index', 'dataset_to_index', f'{v}to_timestamp']
-    return [_episode_v3(root, info, camera, o, f'{f}, row {i}') for f in files for i, o in enumerate(_read_parquet(f, need, more).to_pylist())]
+    return [_episode_v3(root, info, camera, o, f'{f}, row {i}') for f in files for i,
+            o in enumerate(_read_parquet(f, need, more).to_pylist())]
 
 # %% ../nbs/13_lerobot.ipynb #8e964912
 def load_episodes(
@@ -492,7 +504,8 @@ def load_episodes(
     if len(eps) != info['total_episodes'] or [o.index for o in eps] != list(range(len(eps))):
         raise DatasetError(f'{root}/meta/info.json, field total_episodes', f"episodes 0 to {info['total_episodes']-1}",
                            f'{[o.index for o in eps][:20]}', fix)
-    if not eps: raise DatasetError(f'{root}/meta, list of episodes', 'at least one episode', 'none', 'The dataset is empty: copy or download it again')
+    if not eps: raise DatasetError(f'{root}/meta, list of episodes', 'at least one episode', 'none',
+                                   'The dataset is empty: copy or download it again')
     n = sum(o.length for o in eps)
     if n != info['total_frames']:
         raise DatasetError(f'{root}/meta/info.json, field total_frames', f'{n}, the sum of the episode lengths',
@@ -516,15 +529,18 @@ def find_camera(
 def _to_numpy(col, where):
     "A parquet column as [n] or [n, k]; missing numbers become nan"
     col = col.combine_chunks() if isinstance(col, pa.ChunkedArray) else col
-    if isinstance(col, pa.ChunkedArray): col = pa.concat_arrays(col.chunks) if col.num_chunks else pa.array([], col.type)
+    if isinstance(col, pa.ChunkedArray): col = pa.concat_arrays(col.chunks) if col.num_chunks else pa.array([],
+                                                                                                            col.type)
     if pa.types.is_dictionary(col.type): col = col.dictionary_decode()
     is_list = lambda t: pa.types.is_list(t) or pa.types.is_large_list(t) or pa.types.is_fixed_size_list(t)
     if not is_list(col.type): return col.to_numpy(zero_copy_only=False)
     if is_list(col.type.value_type):
-        if len(col) and len(col.flatten()) != len(col): raise DatasetError(where, 'numbers, or vectors of numbers', str(col.type), 'Flatten the column')
+        if len(col) and len(col.flatten()) != len(col): raise DatasetError(where, 'numbers, or vectors of numbers',
+                                                                           str(col.type), 'Flatten the column')
         return _to_numpy(col.flatten(), where)   # lists of one list
     x = col.flatten().to_numpy(zero_copy_only=False)
-    if len(col) and (len(x) % len(col) or col.null_count or len(set(np.diff(np.asarray(col.offsets)))) > 1 if hasattr(col, 'offsets') else col.null_count):
+    if len(col) and (len(x) % len(col) or col.null_count or len(set(np.diff(np.asarray(col.offsets)))) > 1
+                     if hasattr(col, 'offsets') else col.null_count):
         raise DatasetError(where, 'vectors of one length', 'vectors of several lengths', 'Repair the column')
     return x.reshape(len(col), -1) if len(col) else x
 
@@ -542,7 +558,8 @@ def episode_rows(
             t = _read_parquet(ep.data, ['episode_index', *columns], optional)
             cols = {k: _to_numpy(t[k], f'{ep.data}, column {k}') for k in t.column_names}
             ids = cols.pop('episode_index').ravel()
-            if ids.dtype.kind not in 'iuf': raise DatasetError(f'{ep.data}, column episode_index', 'whole numbers', str(ids.dtype), 'Repair the column')
+            if ids.dtype.kind not in 'iuf': raise DatasetError(f'{ep.data}, column episode_index', 'whole numbers',
+                                                               str(ids.dtype), 'Repair the column')
             kept = ep.data, cols, ids
             more = sorted({o for o in kept[2].tolist() if total and not 0 <= o < total})
             if more:
@@ -565,31 +582,38 @@ def first_time(
     if abs(drive.start) <= half: return 0.                        # the clock of the episode, from its beginning
     if abs(drive.start - k) <= half: return drive.start           # the same clock; rows before it are lost
     if k == 0: return 0.                                          # another clock, such as that of the wall
-    raise DatasetError(f'{ep.data}, episode {ep.index}, row 0, fields timestamp and frame_index', 'an episode that begins with frame 0, or times from its beginning',
-                       f'frame {drive.frames[0]} at {drive.start:.12g} s', 'Rows are missing, or frame_index counts from 1: correct it')
+    raise DatasetError(f'{ep.data}, episode {ep.index}, row 0, fields timestamp and frame_index',
+                       'an episode that begins with frame 0, or times from its beginning',
+                       f'frame {drive.frames[0]} at {drive.start:.12g} s',
+                       'Rows are missing, or frame_index counts from 1: correct it')
 
 def _check_counts(eps, n_frames, fps):
     "First frame of each episode in a file whose counts agree"
     starts = np.cumsum([0] + [e.length for e in eps])
     if n_frames != starts[-1]:
-        raise DatasetError(eps[0].video, f'{starts[-1]} frames, the rows of episodes {[e.index for e in eps]}', n_frames,
+        raise DatasetError(eps[0].video, f'{starts[-1]} frames, the rows of episodes {[e.index for e in eps]}',
+                           n_frames,
                            'The video lost frames or is from another version: copy or download it again, '
                            "or pass on_drop='skip' to match frames to rows by time", 'video')
     for e, k in zip(eps, starts):
         if abs(e.start_s - k/fps) > .5/fps + 1e-3:
-            raise DatasetError(f'{e.video}, episode {e.index}, field from_timestamp', f'{k/fps:g} s', f'{e.start_s:g} s', 'Repair meta/episodes', 'video')
+            raise DatasetError(f'{e.video}, episode {e.index}, field from_timestamp', f'{k/fps:g} s',
+                               f'{e.start_s:g} s', 'Repair meta/episodes', 'video')
     return starts
 
 def _check_video(eps, times, fps):
     "Is the file of the rate of the dataset, and inside its episodes?"
     step, path = float(np.median(np.diff(times))) if len(times) > 1 else 1/fps, eps[0].video
     if abs(step*fps - 1) > .25:
-        raise DatasetError(path, f'{fps:g} frames per second, as meta/info.json says', f'{1/step:.3g} frames per second',
+        raise DatasetError(path, f'{fps:g} frames per second, as meta/info.json says',
+                           f'{1/step:.3g} frames per second',
                            'Encode the video at the rate of the rows, one frame per row', 'video')
     for a, b in zip(eps, eps[1:]):
         end = a.start_s + a.length/fps if a.end_s is None else a.end_s
         if b.start_s < end - .5/fps - 1e-3 and b.start_s < a.start_s + a.length/fps - .5/fps - 1e-3:
-            raise DatasetError(f'{path}, episode {b.index}, field from_timestamp', f'at least {end:g} s, where episode {a.index} ends', f'{b.start_s:g} s', 'Repair meta/episodes', 'video')
+            raise DatasetError(f'{path}, episode {b.index}, field from_timestamp',
+                               f'at least {end:g} s, where episode {a.index} ends', f'{b.start_s:g} s',
+                               'Repair meta/episodes', 'video')
     if any(e.end_s is not None for e in eps):
         last = max(e.end_s if e.end_s is not None else e.start_s + e.length/fps for e in eps)
         more = int((times > last + .5/fps).sum())
@@ -630,10 +654,13 @@ def match_frames(
 ) -> dict:          # episode number -> (frame of each row int64 [n], whether it has one bool [n])
     "The frames of the rows of one video file"
     if match not in MATCH: raise DatasetError('match', f'one of {list(MATCH)}', repr(match), 'Choose one')
-    if not len(times): raise DatasetError(eps[0].video, 'frames', 'none', 'The video is damaged: copy or download it again', 'video')
+    if not len(times): raise DatasetError(eps[0].video, 'frames', 'none',
+                                          'The video is damaged: copy or download it again', 'video')
     counted = len(times) == sum(e.length for e in eps)
-    starts = _check_counts(eps, len(times), fps) if match == 'count' or not skip and match == 'both' or counted else None
-    if match == 'count': return {e.index: (starts[j] + np.arange(e.length), np.ones(e.length, bool)) for j, e in enumerate(eps) if e.index in drives}
+    starts = _check_counts(eps, len(times),
+                           fps) if match == 'count' or not skip and match == 'both' or counted else None
+    if match == 'count': return {e.index: (starts[j] + np.arange(e.length), np.ones(e.length, bool)) for j,
+                                 e in enumerate(eps) if e.index in drives}
     _check_video(eps, times, fps)
     res = {}
     for j, e in enumerate(eps):
@@ -650,8 +677,10 @@ def _contradict(e, want, times, k, ok, start):
     "Count and times name different frames"
     i = int(np.argmax(~ok | (k != start + np.arange(len(k)))))
     at = times[min(start + i, len(times) - 1)]
-    raise DatasetError(f'{e.video}, episode {e.index}, row {i}, field timestamp', f'the frame at {want[i]:.3f} s of the video, by its time',
-                       f'that at {at:.3f} s, by its number', "A row and a frame are lost in different places, or the video was timed anew: pass match='time' when the times "
+    raise DatasetError(f'{e.video}, episode {e.index}, row {i}, field timestamp',
+                       f'the frame at {want[i]:.3f} s of the video, by its time',
+                       f'that at {at:.3f} s, by its number',
+                       "A row and a frame are lost in different places, or the video was timed anew: pass match='time' when the times "
                        "of the video are right, match='count' when the n-th row belongs to the n-th frame", 'video')
 
 def _check_shift(e, want, times, k, ok, fps):
@@ -660,7 +689,9 @@ def _check_shift(e, want, times, k, ok, fps):
     free = times[:k[ok][0]]
     free = free[free >= e.start_s - 1.5/fps] if e.start_s > 0 else free[:0]
     if not ok[-1] and len(free) and abs(want[ok][0] - want[0]) < .5/fps and want[-1] > times[-1]:
-        raise DatasetError(f'{e.video}, episode {e.index}, field from_timestamp', 'a time at which the last row has a frame', f'{e.start_s:g} s, and a frame is left over before it',
+        raise DatasetError(f'{e.video}, episode {e.index}, field from_timestamp',
+                           'a time at which the last row has a frame',
+                           f'{e.start_s:g} s, and a frame is left over before it',
                            'Repair meta/episodes', 'video')
 
 def _check_shared(eps, res):
@@ -668,7 +699,9 @@ def _check_shared(eps, res):
     seen = {}
     for e in eps:
         for o in np.asarray(res[e.index][0])[res[e.index][1]].tolist() if e.index in res else ():
-            if o in seen: raise DatasetError(f'{e.video}, episode {e.index}, field from_timestamp', 'frames of its own', f'frame {o}, which is one of episode {seen[o]}', 'Repair meta/episodes', 'video')
+            if o in seen: raise DatasetError(f'{e.video}, episode {e.index}, field from_timestamp', 'frames of its own',
+                                             f'frame {o}, which is one of episode {seen[o]}', 'Repair meta/episodes',
+                                             'video')
             seen[o] = e.index
 
 # %% ../nbs/13_lerobot.ipynb #0fa1150f
@@ -717,7 +750,8 @@ class LeRobotDataset(DriveDataset):
         eps = [every[i] for i in episode_numbers(episodes, len(every), path)]
         drives = self._read(eps, telemetry, labels, derive_action, len(every), on_limit)
         check_steps(drives, self.root.name, fps)
-        ok = self._place(every, eps, drives, .5/fps if tolerance_s is None else max(tolerance_s, .25/fps), on_drop, match)
+        ok = self._place(every, eps, drives, .5/fps if tolerance_s is None else max(tolerance_s, .25/fps), on_drop,
+                         match)
         super().__init__(Path(path).name, drives, fps, self.videos, F, spacing_s, stride_s, tolerance_s, on_drop, ok)
 
 # %% ../nbs/13_lerobot.ipynb #55e54cbb
@@ -737,13 +771,15 @@ def drive_columns(
     places = {k: (*place(k, s), s.scale) for k, s in {**telemetry_map(telemetry), **cmd}.items()}
     cols = {'timestamp', *(p[0] for p in places.values() if p[0]), *(k for k in heads.values() if k)}
     near = [k for k in one if label_like(k) and k not in {*cols, *controls, *twins.values()}]
-    return sorted(cols), ['frame_index', WEIGHT, *twins.values()], near, dict(places=places, heads=heads, rule=rule, labels=labels, twins=twins, weight=WEIGHT)
+    return sorted(cols), ['frame_index', WEIGHT, *twins.values()], near, dict(places=places, heads=heads, rule=rule,
+                                                                              labels=labels, twins=twins, weight=WEIGHT)
 
 def _check_label_shapes(feats, one, labels, where):
     "A label is one value per row, not a score per class"
     for k, h in HEADS.items():
         if k in (labels or {}) or h.label_key not in feats or h.label_key in one: continue
-        raise DatasetError(f'{where}/meta/info.json, column {h.label_key}', 'one value per row', f"shape {feats[h.label_key].get('shape')}",
+        raise DatasetError(f'{where}/meta/info.json, column {h.label_key}', 'one value per row',
+                           f"shape {feats[h.label_key].get('shape')}",
                            f"Store class numbers, or pass labels={{'{k}': None}} when it holds no labels")
 
 @patch
@@ -774,7 +810,8 @@ def episode_drive(
             raise DatasetError(f'{where}, field {k}', f'{want} numbers per row, as info.json says', came,
                                'info.json is from another version of the dataset: copy or download it again')
     one = {o for o in ('timestamp', 'frame_index', WEIGHT) if o in cols}
-    return make_drive(ep.index, f'ep{ep.index:03d}', where, {k: v.ravel() if k in one else v for k, v in cols.items()}, **kwargs)
+    return make_drive(ep.index, f'ep{ep.index:03d}', where, {k: v.ravel() if k in one else v for k, v in cols.items()},
+                      **kwargs)
 
 # %% ../nbs/13_lerobot.ipynb #8c60a728
 @patch
@@ -788,7 +825,8 @@ def _place(self:LeRobotDataset, every, eps, drives, tol, on_drop, match):
         if not self.image_size and size != (info.height, info.width):
             raise DatasetError(v, f'frames of {size} as in {self.videos[0].name}', f'{(info.height, info.width)}',
                                'Pass image_size=(H, W) to bring all frames to one size')
-        at.update(match_frames(episodes_of(every, v), by, video_times(v), float(self.info['fps']), tol, on_drop == 'skip', match))
+        at.update(match_frames(episodes_of(every, v), by, video_times(v), float(self.info['fps']), tol,
+                               on_drop == 'skip', match))
     self._file = np.concatenate([np.full(e.length, self.videos.index(e.video)) for e in eps])
     self._pos = np.concatenate([at[e.index][0] for e in eps])
     names, ok = [os.path.relpath(v, self.root) for v in self.videos], np.concatenate([at[e.index][1] for e in eps])

@@ -17,7 +17,8 @@ from .labels import CHANNELS, COLUMN, channel
 LINT_RULES = {  # code of a finding -> severity, what is expected, what to do
     'nan':              ('error', 'finite numbers', 'repair or drop the rows'),
     'limit':            ('error', 'a plausible value', 'look for a spike or a wrong unit'),
-    'constant-channel': ('warning', 'a signal', 'no such sensor? then nothing is wrong; else check it and the telemetry map'),
+    'constant-channel': ('warning', 'a signal',
+                         'no such sensor? then nothing is wrong; else check it and the telemetry map'),
     'g-units':          ('error', 'az near 9.81 m/s²', 'multiply the accelerations by 9.81'),
     'gravity':          ('error', '9.81 m/s² in all', 'keep gravity in the accelerations, and check their unit'),
     'gravity-axis':     ('error', 'gravity in az, upwards', 'correct the axes in the telemetry map'),

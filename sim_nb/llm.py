@@ -15,12 +15,12 @@ from pathlib import Path
 from fastcore.basics import patch
 from torch import nn
 from torch.utils.checkpoint import checkpoint
-from transformers import AutoConfig, AutoModel, LlamaConfig
+from transformers import AutoConfig, AutoModel, LlamaConfig, PreTrainedConfig
 from transformers.utils import logging as hf_logging
+from .config import ConfigError, check_network_config
 from .files import atomic_folder, cache_folder, cache_home
 from .labels import did_you_mean
 from .backends import way
-
 
 # %% ../nbs/22_llm.ipynb #8a05d84e
 _LLAMA = dict(model_type='llama', rms_norm_eps=1e-5, tie_word_embeddings=True)
@@ -87,7 +87,11 @@ def random_config(
     d, heads = args['hidden_size'], args['num_attention_heads']
     if not heads or d % heads:
         raise ValueError(f"LLM {name!r}: d={d} is no multiple of heads={heads}; give both, e.g. d=64,heads=2")
-    with _quiet(): return AutoConfig.for_model(**args)
+    with _quiet(): cfg = AutoConfig.for_model(**args)
+    n = cfg.num_hidden_layers*4*d*(d + 2*(getattr(cfg, 'intermediate_size', None) or 2*d)) + cfg.vocab_size*d
+    if cfg.num_hidden_layers > 1000 or n > 2e9: raise ValueError(
+        f"LLM {name!r}: {cfg.num_hidden_layers:,} layers, about {n/1e9:,.0f} billion weights; a random LLM has at most 1000 and 2")
+    return cfg
 
 # %% ../nbs/22_llm.ipynb #1e6bfb5e
 def _random_net(name, layers=None):
@@ -150,8 +154,11 @@ def _load_error(name, e):
 # %% ../nbs/22_llm.ipynb #4c0dd42f
 def _config(source, name):
     "The config of a local or hub model; refuses what is not a decoder-only language model"
-    try: cfg = AutoConfig.from_pretrained(source, trust_remote_code=False)
-    except (OSError, ValueError) as e: raise _load_error(name, e) from e
+    try:
+        check_network_config(PreTrainedConfig.get_config_dict(source)[0], f'LLM {name!r}')
+        cfg = AutoConfig.from_pretrained(source, trust_remote_code=False)
+    except ConfigError: raise
+    except (OSError, ValueError, TypeError, AttributeError) as e: raise _load_error(name, e) from e
     kind = cfg.model_type
     if cfg.is_encoder_decoder:
         raise ValueError(f"LLM {name!r} is an encoder-decoder ({kind}): expected a decoder-only one, such as gpt2")

@@ -16,13 +16,13 @@ import numpy as np
 import torch
 from fastcore.basics import patch
 from .labels import CHANNELS, HEADS, TELEMETRY, VIS_FEATS
-from .data import build_dataset, spacing_doubt
+from .data import spacing_doubt
 from .lint import Senses, moving
 from .model import decode
 from .backends import OnnxGraph, fastest, shortest, try_ways, way
 from .runtime import FUSED, check_finite, is_grave
 from .graph import OnnxBackend, features_model
-from .vision import encode_plain, load_encoder, resize_frames
+from .vision import encode_plain, resize_frames
 from .encode import FastPath, _key, cached_graph, export_encoder, one_thread
 from .inference import SimV0Inference
 
@@ -187,19 +187,13 @@ def stream_encoder(
     inf: SimV0Inference,  # the trained model
 ):                        # its `Encoder`
     "The encoder whose features the model takes"
-    m = inf.metadata
-    if inf.model.encoder is not None: return inf.model.encoder
-    if not m.get('vision_encoder_name'): raise ValueError(f"{inf.path} does not say which encoder made its features: a stream of frames needs one")
-    enc = load_encoder(m['vision_encoder_name'], m['vision_features'])
-    if enc.fingerprint != m['vision_fingerprint']: raise ValueError(
-        f"the encoder {enc.name!r} has other weights ({enc.fingerprint[:12]}) than in training ({m['vision_fingerprint'][:12]})")
-    return enc
+    return inf.encoder()
 
 # %% ../nbs/43_stream.ipynb #8f8b82ca
 class SimStream:
     "Live decisions: one frame in, one decision out"
     def __init__(self,
-        source,                 # a checkpoint, a run folder, or a `SimV0Inference`
+        source,                 # a checkpoint, a run folder, a Learner, or a `SimV0Inference`
         backend='torch',        # for a checkpoint: a word of `backend`, see `words`
         encoder='torch',        # a word of `encoder`, see `words` and `frame_encoder`
         max_gap_s=None,         # longest time between two frames of one window, seconds; None: 2.5 times `frame_spacing_s`, or .25
@@ -421,7 +415,7 @@ def run_drive(
     fps=None,            # frame rows per second; None: what the dataset says
 ) -> list:               # one decision per frame; with `row`, and `risk_true` where it is known
     "Replay one recorded drive"
-    ds = data if hasattr(data, 'iter_frames') else _open_frames(stream.inf, data)
+    ds = data if hasattr(data, 'iter_frames') else stream.inf.opened.open_data(data)
     rate = fps or getattr(ds, 'fps', None)
     if not rate: raise ValueError(f"{type(ds).__name__} does not say its frame rate: give fps")
     own = _windows_of(ds, episode)
@@ -440,11 +434,6 @@ def _windows_of(ds, episode):
     known = [f'{k} ({v})' for k, v in names.items()] or [str(o) for o in ids]
     raise ValueError(f"no episode {episode!r}" + (f", did you mean {' or '.join(near)}?" if near else ':') +
                      f" expected one of {len(known)}: {', '.join(known[:20])}{' ...' if len(known) > 20 else ''}")
-
-def _open_frames(inf, path):
-    spec = inf.metadata.get('data')
-    if spec is None: raise ValueError(f"{inf.path} does not say how its data was opened: give a dataset instead of a path")
-    return build_dataset(spec['dataset_class_path'], str(path), **spec['dataset_kwargs'])
 
 def _replay(stream, ds, own, rate):
     "Decisions for the frames of some windows"

@@ -183,7 +183,7 @@ def _labelled(logits, targets, name):
     return z, y
 
 # %% ../nbs/51_trust.ipynb #5868c1ac
-from .checkpoint import find_checkpoint, plain, read_checkpoint, save_plain
+from .checkpoint import CheckpointError, find_checkpoint, plain, read_checkpoint, save_plain
 from .data import episode_prints, episode_split
 from .inference import SimV0Inference
 from .files import check_writable
@@ -261,7 +261,7 @@ def _check_fit_data(inf, fit_data, prints, force):
 def _with_backends(inf, backends):
     "The model in each backend, the first one first"
     if isinstance(backends, str): backends = [backends]
-    return [inf if b == inf.backend else SimV0Inference(inf.path, inf.device, b) for b in dict.fromkeys(backends or [inf.backend])]
+    return [inf if b == inf.backend else SimV0Inference(inf.opened, inf.device, b) for b in dict.fromkeys(backends or [inf.backend])]
 
 def _fit_and_rest(inf, out, fit_data, share, seed, bs):
     "The part that fits temperatures and the part that certifies"
@@ -279,6 +279,7 @@ def write_calibrated(
     out=None,            # file to write; None: `calibrated.pt` beside the checkpoint
 ) -> Path:               # the file
     "A copy of the checkpoint that carries the calibration"
+    if checkpoint is None: raise CheckpointError("a Learner has no file that could carry the calibration: write it with learn.export() and calibrate that")
     path = find_checkpoint(checkpoint)
     ckpt = read_checkpoint(path)
     ckpt['metadata'] = {**ckpt['metadata'], 'calibration': calibration}
@@ -303,8 +304,8 @@ def main(
 ) -> int:  # exit code: 0 certified, 1 not certifiable
     "`sim_calibrate`: temperatures and a recall certificate from held-out drives, kept in a checkpoint"
     _check_rates(a.recall, a.confidence)
-    inf = SimV0Inference(a.checkpoint, a.device, a.backend[0]).open_as(a.set)
-    if 'splits' not in inf.metadata.get('data', {}):
+    inf = SimV0Inference(a.checkpoint, a.device, a.backend[0]).open_as(a.set, a.trust_code)
+    if 'splits' not in (inf.metadata.get('data') or {}):
         print('note: this checkpoint does not say which data it was trained on, so nothing was compared')
     check_writable(_place(inf.path, inf.path if a.in_place else a.out), '--out', parents=True)
     cal = calibrate(inf, a.data, a.recall, a.confidence, a.unit, a.within, a.fit_data, a.fit_share,

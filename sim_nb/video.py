@@ -112,7 +112,8 @@ def _turn_of(frame, path):
     if m is None: return _Turn()
     a, b, _, c, d = (int(o) for o in np.sign(np.frombuffer(m[:20], '<i4').round(-3)))
     if (a == 0) != (d == 0) or (a == 0) != (b != 0) or (b == 0) != (c == 0):
-        raise DatasetError(path, 'pictures turned by quarter turns', f'the display matrix {np.frombuffer(m[:20], "<i4").tolist()}',
+        raise DatasetError(path, 'pictures turned by quarter turns',
+                           f'the display matrix {np.frombuffer(m[:20], "<i4").tolist()}',
                            'Encode the video as it is to be seen')
     return _Turn(True, b < 0, c < 0) if a == 0 else _Turn(False, d < 0, a < 0)
 
@@ -148,7 +149,8 @@ class VideoReader:
         self.path, self.image_size = Path(path), image_size
         self.box, self.st = _open_video(path)
         self.st.codec_context.thread_count = 1   # workers are processes; converting to RGB takes longer than decoding
-        try: ps = [(p.pts, bool(p.is_keyframe), p.is_discard, p.dts) for p in self.box.demux(self.st) if p.pts is not None]
+        try: ps = [(p.pts, bool(p.is_keyframe), p.is_discard, p.dts) for p in self.box.demux(self.st)
+                   if p.pts is not None]
         except av.FFmpegError as e:
             raise DatasetError(path, 'a video that reads to its end', str(e),
                                'The video is damaged: copy or download it again') from e
@@ -266,7 +268,8 @@ def orientation(
     "How a picture is to be turned, before it is decoded"
     try: return (im.getexif() if im.format != 'PNG' or 'exif' in im.info else {}).get(0x112, 1)
     except Exception as e:
-        raise DatasetError(getattr(im, 'filename', 'a picture'), 'EXIF that can be read', str(e) or type(e).__name__, 'Save the picture again') from e
+        raise DatasetError(getattr(im, 'filename', 'a picture'), 'EXIF that can be read', str(e) or type(e).__name__,
+                           'Save the picture again') from e
 
 def shown_size(
     im,         # an open picture
@@ -284,9 +287,11 @@ def _to_rgb(im, path):
     if im.mode.startswith('I;16') or im.mode == 'I' and im.format in ('PNG', None) and im.getextrema()[1] < 1 << 16:
         x = (np.asarray(im).astype(np.uint32)*255 + 32767)//65535
         return Image.fromarray(x.astype(np.uint8)).convert('RGB')
-    if im.mode in ('I', 'F'): raise bad('8 or 16 bits per colour', f'{im.mode}, numbers without a range', 'Save it as 8-bit colour')
+    if im.mode in ('I', 'F'): raise bad('8 or 16 bits per colour', f'{im.mode}, numbers without a range',
+                                        'Save it as 8-bit colour')
     if im.has_transparency_data and im.convert('RGBA').getchannel('A').getextrema()[0] < 255:
-        raise bad('opaque pixels', 'transparent ones', 'Save it without transparency, on the background that it shall have')
+        raise bad('opaque pixels', 'transparent ones',
+                  'Save it without transparency, on the background that it shall have')
     return im.convert('RGB')
 
 # %% ../nbs/11_video.ipynb #4d534381
@@ -301,5 +306,6 @@ def read_picture(
         except Exception as e:   # decoders raise what they like
             raise DatasetError(path, 'a whole picture', str(e) or type(e).__name__,
                                'Copy the file again, or take its line out of frames.csv') from e
-        if image_size and im.size != tuple(image_size)[::-1]: im = im.resize(tuple(image_size)[::-1], Image.Resampling.BOX)
+        if image_size and im.size != tuple(image_size)[::-1]: im = im.resize(tuple(image_size)[::-1],
+                                                                             Image.Resampling.BOX)
         return np.asarray(im)

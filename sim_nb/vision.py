@@ -15,6 +15,7 @@ import timm, torch, torch.nn.functional as F
 from torch import nn
 from fastcore.basics import patch
 
+from .config import ConfigError, check_network_config
 from .labels import did_you_mean
 from .labels import moved
 
@@ -266,10 +267,12 @@ def _hf_size(p, cfg):
 
 def _hf(name, features=None, size=None):
     "An image model of transformers, by hub id or folder"
-    from transformers import AutoImageProcessor, AutoModel
+    from transformers import AutoImageProcessor, AutoModel, PreTrainedConfig
     try:
-        net = AutoModel.from_pretrained(name, trust_remote_code=False)
+        check_network_config(PreTrainedConfig.get_config_dict(name)[0], f'encoder {name!r}')
+        net = AutoModel.from_pretrained(name, trust_remote_code=False, use_safetensors=True)
         p = AutoImageProcessor.from_pretrained(name, trust_remote_code=False)
+    except ConfigError: raise
     except (OSError, ValueError) as e:
         raise FileNotFoundError(f"could not load {name!r} as an image model of transformers: {str(e).splitlines()[0]} "
                                 "Expected a hub id (with a network or a filled cache) or a folder with config, "
@@ -299,8 +302,8 @@ def parse_size(
 ) -> tuple:   # (height, width) in pixels
     "Height and width from text"
     h, _, w = s.partition('x')
-    if not (h.isdigit() and w.isdigit() and int(h) and int(w)):
-        raise ValueError(f"expected a size HEIGHTxWIDTH like 128x256, came {s!r}")
+    if not (h.isdecimal() and w.isdecimal() and len(h) < 5 and len(w) < 5 and int(h) and int(w)):
+        raise ValueError(f"expected a size HEIGHTxWIDTH like 128x256, each in 1..9999 pixels, came {s!r}")
     return int(h), int(w)
 
 def load_encoder(

@@ -416,11 +416,12 @@ MAX_ACC, MAX_TURN = 1.0, 3.0  # how fast commands change, m/s² and rad/s²
 def step(self:RoverSim,
     v,  # wanted forward speed, m/s
     w,  # wanted yaw rate, rad/s, left positive
-):      # float64 [8]: the true telemetry, averaged over the frame
-    "Drive for one frame"
+    n=SUBSTEPS,  # of physics; a frame has `SUBSTEPS`
+):      # float64 [8]: the true telemetry, averaged over these steps
+    "Drive for one frame, or for a part of one"
     self.tilt_gravity()
     dt, total, (cv, cw) = self.m.opt.timestep, np.zeros(8), self.command
-    for _ in range(SUBSTEPS):
+    for _ in range(n):
         cv += min(max(v - cv, -MAX_ACC*dt), MAX_ACC*dt)
         cw += min(max(w - cw, -MAX_TURN*dt), MAX_TURN*dt)
         self.d.ctrl[:] = (cv - cw*TRACK/2)/WHEEL, (cv + cw*TRACK/2)/WHEEL
@@ -429,7 +430,7 @@ def step(self:RoverSim,
         total[:7] += self.d.sensordata[:7]
         total[7] += (right - left) * WHEEL / TRACK
     self.command = cv, cw
-    return total / SUBSTEPS
+    return total / n
 
 # %% ../nbs/15_world.ipynb #c4bd00c8
 class Walker:
