@@ -201,7 +201,7 @@ def _key(*parts):
     h = hashlib.sha256(f'graph1|{torch.__version__}'.encode())
     for o in parts:
         if isinstance(o, dict) and any(isinstance(v, torch.Tensor) for v in o.values()):
-            for k, v in sorted(o.items()): h.update(k.encode()); h.update(v.detach().cpu().contiguous().view(torch.uint8).numpy().data)
+            for k, v in sorted(o.items()): h.update(k.encode()); h.update(v.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)
         else: h.update(json.dumps(o, sort_keys=True, default=str).encode())
     return h.hexdigest()[:16]
 
