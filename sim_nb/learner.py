@@ -648,7 +648,7 @@ def load_learner(
 ) -> SimLearner:
     "A Learner with the model and the weights of a checkpoint; nothing is unpickled"
     opened = open_checkpoint(path)
-    return sim_learner(dls, opened.build(gradient_checkpointing=opened.metadata.get('gradient_checkpointing', False)), cfg, **kwargs)
+    return sim_learner(dls, opened.build(SimV0Model, gradient_checkpointing=opened.metadata.get('gradient_checkpointing', False)), cfg, **kwargs)
 
 # %% ../nbs/34_learner.ipynb #85cd0ea2
 @patch
