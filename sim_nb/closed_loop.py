@@ -172,12 +172,12 @@ class Count:
         if close and t - self.last.get('near', -99.) > 1 + 1e-6: self.near.append(round(t, 2))
         if close: self.last['near'] = t
 
-    def answered(self, t, answer, wanted, hz, rules):
+    def answered(self, t, answer, wanted, hz, rules, code='ok'):
         "Spans in which the guard holds the rover back, and stops that the true headway does not ask for"
         held = limited(wanted, answer) != tuple(wanted)
         if held and not (self.spans and self.spans[-1][1] > t - 1.5/FPS): self.spans.append([round(t, 2), t])
         if held: self.spans[-1][1] = round(t, 2)
-        stop = held and answer == 'stop' and wanted[0] > .15
+        stop = held and answer == 'stop' and wanted[0] > .15 and code != 'warming_up'
         calm = hz['time_to_collision'] > rules.medium
         if stop and calm and not self.last.get('stop'): self.needless.append(round(t, 2))
         self.last['stop'] = stop
@@ -206,7 +206,7 @@ def drive(
         pending.append((t + latency_s, d['answer']))
         codes[d['code']], judged = codes.get(d['code'], 0) + 1, judged + (limited(wanted, d['answer']) != tuple(wanted))
         if 'ms' in d: ms.append(d['ms'])
-        count.answered(t, d['answer'], wanted, hz, world.rules)
+        count.answered(t, d['answer'], wanted, hz, world.rules, d['code'])
         now, answer = carry_out(sim, wanted, t, pending, answer)
         world.walk()
         count.moment(t, sim, see, before)
