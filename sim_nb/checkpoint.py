@@ -4,10 +4,10 @@
 
 # %% auto #0
 __all__ = ['BEST_BY', 'FORMAT_VERSION', 'KEYS', 'HEAD', 'NEEDED', 'RunFolder', 'best_key', 'better', 'plain', 'trainable_state',
-           'save_plain', 'save_checkpoint', 'write_checkpoint', 'CheckpointError', 'check_archive', 'check_metadata',
-           'find_checkpoint', 'read_checkpoint', 'check_form', 'trained_spacing', 'load_trainable', 'check_same_model',
-           'load_checkpoint', 'load_optimizer', 'check_sizes', 'at_home', 'kept_paths', 'Opened', 'open_checkpoint',
-           'random_state', 'set_random_state']
+           'save_plain', 'save_checkpoint', 'CheckpointError', 'check_archive', 'check_metadata', 'find_checkpoint',
+           'read_checkpoint', 'check_form', 'trained_spacing', 'load_trainable', 'check_same_model', 'load_checkpoint',
+           'load_optimizer', 'check_sizes', 'at_home', 'kept_paths', 'Opened', 'open_checkpoint', 'random_state',
+           'set_random_state']
 
 # %% ../nbs/33_checkpoint.ipynb #7d3849cc
 import io, math, os, pickle, random, re, struct, sys, time, warnings, zlib
@@ -184,15 +184,6 @@ def save_checkpoint(
     path.parent.mkdir(parents=True, exist_ok=True)
     save_plain(ckpt, path)
     return path
-
-# %% ../nbs/33_checkpoint.ipynb #d2227412
-def write_checkpoint(
-    path,         # file to write
-    ckpt: dict,   # of `read_checkpoint`
-) -> Path:        # the file
-    "Write a whole checkpoint, atomically"
-    with atomic_open(path, 'wb') as f: torch.save(plain(ckpt), f)
-    return Path(path)
 
 # %% ../nbs/33_checkpoint.ipynb #09d316ab
 class CheckpointError(ValueError):
