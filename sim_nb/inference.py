@@ -25,7 +25,7 @@ import torch
 from fastcore.basics import patch
 from .labels import CHANNELS, FRAMES, HEADS, HIGH, SAMPLE_ID, TELEMETRY, VIS_FEATS
 from .data import SimDataset, check_array, collate_fn, make_dl, spacing_doubt
-from .model import decode
+from .model import SimV0Model, decode
 from .backends import way
 from .graph import choose_backend
 from .runtime import LARGEST, check_calibration, check_finite, not_guaranteed, scaled, with_alarms
@@ -81,7 +81,7 @@ class SimV0Inference:
         self.path, self.epoch, self.metrics = self.opened.path, self.opened.epoch, self.opened.metrics
         check_calibration(self.metadata.get('calibration'), self.opened.name)
         self.frame_spacing_s, self.said = self.opened.frame_spacing_s, set()
-        self.model = self.opened.build(**({} if backend == 'torch' or str(device) != 'cpu' else dict(frozen_dtype='fp32')))
+        self.model = self.opened.build(SimV0Model, **({} if backend == 'torch' or str(device) != 'cpu' else dict(frozen_dtype='fp32')))
         self.device = self._to(device)
         self.pic = VIS_FEATS if self.model.encoder is None else FRAMES
         self.backend, self.run = choose_backend(self.model, backend, among=certified_backends(self.metadata.get('calibration')))
@@ -307,7 +307,7 @@ def judge(self: SimV0Inference,
 def _reference(inf):
     "The same model in PyTorch with fp32 weights"
     if inf.backend != 'torch' or inf.metadata['frozen_dtype'] == 'fp32': return inf.model
-    model = inf.opened.build(frozen_dtype='fp32')
+    model = inf.opened.build(SimV0Model, frozen_dtype='fp32')
     return model.to(inf.device).eval().requires_grad_(False)
 
 @torch.inference_mode()

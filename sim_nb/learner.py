@@ -359,10 +359,6 @@ class Record(Callback):
     "The losses and metrics of each epoch, exact over all samples"
     order = 40  # before fastai's Recorder (50), which shows them
     def __init__(self): self.splits = {}
-    def before_fit(self):
-        "A time-to-risk head belongs to the weights that were: the fit begins without one"
-        model = getattr(self.model, 'module', self.model)
-        if getattr(model, 'time_head', None) is not None: model.time_head = None
     def before_epoch(self): self.splits = {}
     def before_train(self): self.rec = EpochRecord()
     def before_validate(self): self.rec = EpochRecord()
@@ -538,7 +534,9 @@ def fit(self: SimLearner,
     with writer.session(self, n_epoch) if writer and not writer.is_open else nullcontext():
         self.first_epoch = start_epoch or (writer.start_epoch if writer else 0)
         if not self.first_epoch: self.before = self.done
-        Learner.fit(self, n_epoch, lr=lr, wd=wd, cbs=cbs, reset_opt=reset_opt)
+        model = getattr(self.model, 'module', self.model)
+    if getattr(model, 'time_head', None) is not None: model.time_head = None  # it belongs to the weights that were
+    Learner.fit(self, n_epoch, lr=lr, wd=wd, cbs=cbs, reset_opt=reset_opt)
 
 def _finds(cbs): return any(isinstance(o, LRFinder) for o in cbs)
 def _plan(cbs): return None if any(isinstance(o, ParamScheduler) for o in cbs) else 'constant'
@@ -658,7 +656,7 @@ def load_learner(
 ) -> SimLearner:
     "A Learner with the model and the weights of a checkpoint; nothing is unpickled"
     opened = open_checkpoint(path)
-    return sim_learner(dls, opened.build(gradient_checkpointing=opened.metadata.get('gradient_checkpointing', False)), cfg, **kwargs)
+    return sim_learner(dls, opened.build(SimV0Model, gradient_checkpointing=opened.metadata.get('gradient_checkpointing', False)), cfg, **kwargs)
 
 # %% ../nbs/34_learner.ipynb #85cd0ea2
 @patch
@@ -944,6 +942,7 @@ def session(self: SaveRun,
         self.is_open = True
         try: yield self
         finally: self.is_open, self.resume = False, False; self._finish(epochs)
+        if self.progress.epoch - self.progress.before >= epochs: self.add_time_head(learn)
 
 # %% ../nbs/34_learner.ipynb #05ebdde7
 @patch
@@ -1329,3 +1328,43 @@ def fit_alarm(self: SimLearner,
     p = None if t is None else float(1/(1 + np.exp(-t)))
     reached = {} if t is None else dict(recall=rate(risk == HIGH), false_alarm_rate=rate((risk != HIGH) & (risk != IGNORE_INDEX)))
     return dict(threshold=p, budget=float(budget), high=int((risk == HIGH).sum()), **reached)
+
+# %% ../nbs/34_learner.ipynb #0a1f2028
+@patch
+def add_time_head(self: SaveRun,
+    learn,  # the learner, fitted
+):
+    "Fit the time-to-risk head and the alarm threshold, and write both into `best.pt` and `last.pt`"
+    t, head = load_config(self.folder.config).training, None
+    if not hasattr(getattr(learn.model, 'module', learn.model), 'time_head'): return
+    for path in (self.folder.best, self.folder.last):  # the learner ends with the weights of the last epoch
+        ckpt = read_checkpoint(path)
+        load_trainable(learn.model, ckpt['model_state_dict'], path.name)
+        if 'alarm' not in ckpt['metadata']:
+            if head is None and t.time_head == 'auto': head = _head_of(learn, t.risk_seconds)
+            ckpt['metadata'] = ckpt['metadata'] | _fit_facts(learn, t, head)
+            ckpt['model_state_dict'] = trainable_state(learn.model)
+            save_plain(ckpt, path)
+        for line in _head_lines(ckpt['metadata']): self.log(f'{path.name}: {line}')
+
+def _head_of(learn, seconds):
+    "The head of the training split, or the error that says why there is none"
+    try: return fit_head(**last_frames(learn, learn.dls.train), seconds=seconds)
+    except NoTimeHead as e: return e
+
+def _fit_facts(learn, t, head):
+    "What `fit_time_head` says, also without a head"
+    if t.time_head == 'off' or isinstance(head, NoTimeHead):
+        why = str(head) if isinstance(head, NoTimeHead) else 'training.time_head is off'
+        return dict(time_head=dict(share=0., off=why), alarm=learn.fit_alarm(t.alarm_budget))
+    return learn.fit_time_head(t.risk_seconds, t.alarm_budget, head=head)
+
+# %% ../nbs/34_learner.ipynb #52f5302f
+def _head_lines(metadata):
+    "What was chosen, in one or two lines"
+    head, alarm = metadata['time_head'], metadata['alarm']
+    if off := head.get('off'): lines = [f'time to risk: off, {off}']
+    else: lines = [f"time to risk: heard with a share of {head['share']:.2f} (loss on validation {head['losses'][1]['loss']:.4f}, {head['losses'][0]['loss']:.4f} without it)"]
+    if alarm['threshold'] is None: return lines + ['alarm: no threshold, validation has no labelled window below high']
+    found = '' if alarm['recall'] is None else f"{alarm['recall']:.2f} of {alarm['high']} high windows, "
+    return lines + [f"alarm: at P(high) >= {alarm['threshold']:.4g}: {found}{alarm['false_alarm_rate']:.1%} of the others on validation (budget {alarm['budget']:.1%})"]

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['MAY_CHANGE', 'SHAPING', 'log', 'COMPARED', 'fit_sizes', 'resume_config', 'at_its_place', 'init_problems',
-           'init_weights', 'fetch_llm', 'split_warnings', 'prepare', 'run_metadata', 'comparison', 'add_time_head',
-           'test_run', 'train', 'is_done', 'quickstart', 'main']
+           'init_weights', 'fetch_llm', 'split_warnings', 'prepare', 'run_metadata', 'comparison', 'test_run', 'train',
+           'is_done', 'quickstart', 'main']
 
 # %% ../nbs/37_train.ipynb #d3e94585
 from .cli import sim_train
@@ -25,7 +25,7 @@ from .data import TelemetryStats, build_split, episode_prints, spacing_doubt
 from .model import SimV0Model
 from .files import write_jsonl
 from .checkpoint import HEAD, RunFolder, at_home, kept_paths, load_trainable, open_checkpoint, plain, read_checkpoint
-from .checkpoint import write_checkpoint
+
 from .cache import open_split
 
 # %% ../nbs/37_train.ipynb #2017c7a8
@@ -256,52 +256,6 @@ def comparison(
         fits = dict(zip(names, pool.map(answers, names)))
     return [judge(o, preds, truth) for o, preds in {**own, **fits}.items()]
 
-# %% ../nbs/37_train.ipynb #af3002e5
-from .learner import last_frames
-from .timehead import NoTimeHead, fit_time_head as fit_head
-
-# %% ../nbs/37_train.ipynb #6e960080
-def add_time_head(
-    run: RunFolder,     # a run whose epochs are done
-    cfg: SimConfig,     # as it was trained
-    learn,              # its learner; it keeps the weights of `best.pt`
-    log=print,          # takes a line
-):
-    "Fit the time-to-risk head and the alarm threshold, and write both into `last.pt` and `best.pt`"
-    t, head = cfg.training, None
-    for path in (run.last, run.best):
-        ckpt = read_checkpoint(path)
-        load_trainable(learn.model, ckpt['model_state_dict'], path.name)
-        if 'alarm' not in ckpt['metadata']:
-            if head is None and t.time_head == 'auto': head = _head_of(learn, t.risk_seconds)
-            facts = _fit_facts(learn, t, head)
-            ckpt['metadata'] = ckpt['metadata'] | facts
-            ckpt['model_state_dict'] = learn.model.trainable_state_dict()
-            write_checkpoint(path, ckpt)
-        for line in _head_lines(ckpt['metadata']): log(f'{path.name}: {line}')
-
-def _head_of(learn, seconds):
-    "The head of the training split, or the error that says why there is none"
-    try: return fit_head(**last_frames(learn, learn.dls.train), seconds=seconds)
-    except NoTimeHead as e: return e
-
-def _fit_facts(learn, t, head):
-    "What `fit_time_head` says, also without a head"
-    if t.time_head == 'off' or isinstance(head, NoTimeHead):
-        why = str(head) if isinstance(head, NoTimeHead) else 'training.time_head is off'
-        return dict(time_head=dict(share=0., off=why), alarm=learn.fit_alarm(t.alarm_budget))
-    return learn.fit_time_head(t.risk_seconds, t.alarm_budget, head=head)
-
-# %% ../nbs/37_train.ipynb #a4eb18a1
-def _head_lines(metadata):
-    "What was chosen, in one or two lines"
-    head, alarm = metadata['time_head'], metadata['alarm']
-    if off := head.get('off'): lines = [f'time to risk: off, {off}']
-    else: lines = [f"time to risk: heard with a share of {head['share']:.2f} (loss on validation {head['losses'][1]['loss']:.4f}, {head['losses'][0]['loss']:.4f} without it)"]
-    if alarm['threshold'] is None: return lines + ['alarm: no threshold, validation has no labelled window below high']
-    found = '' if alarm['recall'] is None else f"{alarm['recall']:.2f} of {alarm['high']} high windows, "
-    return lines + [f"alarm: at P(high) >= {alarm['threshold']:.4g}: {found}{alarm['false_alarm_rate']:.1%} of the others on validation (budget {alarm['budget']:.1%})"]
-
 # %% ../nbs/37_train.ipynb #f72ed01e
 def _view(cfg, episodes):
     "Function from a window's number to its picture (None without frames), and the second of each window"
@@ -353,7 +307,6 @@ def train(
     with run.lock():
         with saver.session(learn, t.epochs, locked=True):
             if saver.progress.epoch < (stop_after or t.epochs): _fit(learn, cfg, saver)
-        if saver.progress.epoch >= t.epochs: add_time_head(run, cfg, learn, saver.log)
         if saver.progress.epoch >= t.epochs and cfg.data.test_split_path:
             print('\n' + text_table(test_run(run, cfg, learn)), flush=True)
     return run
