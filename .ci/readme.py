@@ -32,8 +32,17 @@ def readme():
             sys.exit('readme: index.ipynb has a figure in an output; save it under nbs/images and link it instead')
     text = re.sub(r'\[(`[^`]+`)\]\(/[^)]*\)', r'\1', text)  # nbdev's links into the site lead nowhere from a README
     text = re.sub(r'</?div[^>]*>\n*', '', text)
-    text = re.sub(r'\]\((images/[^)]+)\)', r'](nbs/\1)', text)
-    return text.strip() + '\n'
+    return absolute(text, cfg).strip() + '\n'
+
+def absolute(text, cfg):
+    "Links to pages and pictures lead to the repository, so that they work on GitHub and on PyPI; each must exist"
+    home = cfg.git_url.replace('https://github.com/', '')
+    def link(m):
+        path = f'nbs/{m[1]}'
+        if not (cfg.config_path / path).exists(): sys.exit(f'readme: {path} is linked and does not exist')
+        picture = path.endswith(('.svg', '.png', '.gif', '.webp', '.jpg'))
+        return f'](https://raw.githubusercontent.com/{home}/{cfg.branch}/{path})' if picture else f']({cfg.git_url}/blob/{cfg.branch}/{path})'
+    return re.sub(r'\]\((?!https?:|#)([^)#]+)\)', link, text)
 
 if __name__ == '__main__':
     path = get_config().config_path / 'README.md'

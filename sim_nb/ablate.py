@@ -8,8 +8,14 @@ __all__ = ['MIDDLE', 'RECIPE', 'TABLES', 'MEASURES', 'PooledMLP', 'ConcatMLP', '
            'measures', 'decision_ms', 'NoValidation', 'fit_once', 'run_key', 'fit_seeds', 'draws', 'interval',
            'summary', 'table_rows', 'markdown_table', 'ablate', 'write_table', 'main']
 
+# %% ../nbs/70_ablate.ipynb #ffcb9ccd
+from .cli import sim_ablate
+
+# %% ../nbs/70_ablate.ipynb #8d185d5e
+if __name__ == '__main__' and __spec__: raise SystemExit(sim_ablate())  # python -m sim_nb.ablate
+
 # %% ../nbs/70_ablate.ipynb #949c6997
-import argparse, hashlib, json, re, time, warnings
+import hashlib, json, re, time, warnings
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -19,7 +25,7 @@ import numpy as np
 import torch
 from torch import nn
 from .labels import HEADS, HIGH, SAMPLE_ID, TELEMETRY
-from .config import ConfigError, ModelConfig, TrainingConfig, command, load_config, override, run_facts
+from .config import ConfigError, ModelConfig, TrainingConfig, load_config, override, run_facts
 from .data import TelemetryStats, make_dl
 from .llm import RANDOM_LLMS, load_llm
 from .model import SimV0Model
@@ -488,31 +494,11 @@ def write_table(out, cfg, res, splits):
     page.save(out/'ablation.html')
 
 # %% ../nbs/70_ablate.ipynb #c3d5b690
-@command
-def main(
-    args=None,  # list of words; None: those of the command line
-):
+@sim_ablate.runs
+def main(a):  # the words of `sim_ablate`
     "`sim_ablate`: what each part of the model is worth, on your data"
-    p = argparse.ArgumentParser('sim_ablate',
-                                description='Train the rows of a table with several seeds and compare them.')
-    p.add_argument('--config', required=True, help='path of a YAML file, or the name of a packaged config')
-    p.add_argument('--set', nargs='+', action='extend', default=[], metavar='KEY=VALUE',
-                   help='change a setting for all rows')
-    p.add_argument('--seeds', type=int, default=5, help='runs per row (default 5)')
-    p.add_argument('--rows', nargs='+', default=['middle'],
-                   help=f"tables ({', '.join(TABLES)}) or names of rows (default middle)")
-    p.add_argument('--out', default='outputs/ablation',
-                   help='folder for runs and tables; what is there already is not trained again')
-    p.add_argument('--threads', type=int, metavar='N', help='CPU threads; default: what torch takes')
-    p.add_argument('--list', action='store_true', help='only name the rows')
-    a = p.parse_args(args)
     if a.threads: torch.set_num_threads(a.threads)
-    if a.seeds < 1: raise ConfigError(f"--seeds: expected at least 1, got {a.seeds}")
     cfg = load_config(a.config, a.set)
     if a.list: return print('\n'.join(r.name for r, _ in plan_rows(cfg, a.rows)))
     rows = ablate(cfg, a.rows, a.seeds, a.out, log=lambda o: print(o, flush=True))
     print('\n' + text_table(table_rows(rows)) + f'\n\ntables: {a.out}/ablation.html, ablation.md, ablation.json')
-
-# %% ../nbs/70_ablate.ipynb #1e245ea6
-#| eval: false
-if __name__ == '__main__': main()

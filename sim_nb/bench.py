@@ -11,8 +11,15 @@ __all__ = ['PARTS', 'SIDES', 'in_turns', 'Row', 'no_row', 'rate_row', 'part', 'S
            'smooth_frames', 'write_recordings', 'plain_cache', 'recorded_frames', 'loop_seconds', 'as_script', 'cache',
            'caching_rows', 'peak_of', 'memory', 'machine', 'table', 'run_part', 'in_own_process', 'bench', 'main']
 
+# %% ../nbs/71_bench.ipynb #4f087c2a
+from .cli import sim_bench
+from .encode import one_thread
+
+# %% ../nbs/71_bench.ipynb #9c75608f
+if __name__ == '__main__' and __spec__: raise SystemExit(sim_bench())  # python -m sim_nb.bench
+
 # %% ../nbs/71_bench.ipynb #f12196dd
-import argparse, csv, ctypes, importlib, itertools, json, os, platform, signal, subprocess, sys, tempfile, time
+import csv, ctypes, importlib, itertools, json, os, platform, signal, subprocess, sys, tempfile, time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, asdict, replace
@@ -28,12 +35,11 @@ try: import resource
 except ImportError: resource = None  # Windows
 
 # %% ../nbs/71_bench.ipynb #d0ae66e2
-from .config import command
 from .data import DummySimDataset, FrameDataset, TelemetryStats, WindowDataset, cut_windows, make_dl
+from .data import seed_everything
 from .fast import PackedLinear, kernels
 from .graph import BACKENDS, make_backend
 from .labels import HEADS, TELEMETRY, VIS_FEATS
-from .data import seed_everything
 from .learner import adamw, clipped_step, evaluate
 from .lerobot import LeRobotDataset, LeRobotWriter
 from .drives import FrameFolder
@@ -43,8 +49,9 @@ from .files import check_writable, write_json
 from .checkpoint import save_checkpoint
 from .model import SimV0Model
 from .stream import SimStream
-from .vision import encode_plain, load_encoder, one_thread
+from .vision import encode_plain, load_encoder
 from .cache import FeatureCache, cache_features, cached_dataset, frames_identity
+from .encode import one_thread
 
 # %% ../nbs/71_bench.ipynb #d23050c9
 def in_turns(
@@ -732,21 +739,14 @@ def bench(
                 failed={o['part']: o['error'] for o in res if 'error' in o}, rows=[r for o in res for r in o['rows']])
 
 # %% ../nbs/71_bench.ipynb #a7dd84c6
-@command
-def main(
-    args=None,  # list of str; None: the command line
-):
+@sim_bench.runs
+def main(a):  # the words of `sim_bench`
     "The command `sim_bench`"
-    p = argparse.ArgumentParser('sim_bench', description='Measure this machine: every figure beside a plain reference, in one run')
-    p.add_argument('--only', nargs='+', default=[], metavar='PART', help=f"parts to run: {', '.join(PARTS)}")
-    p.add_argument('--json', metavar='FILE', help='write the figures here')
-    p.add_argument('--llm', default=Setup.llm, help='frozen LLM')
-    p.add_argument('--seconds', type=float, default=Setup.seconds, help='time for each comparison')
-    a = p.parse_args(args)
     if a.json: check_writable(a.json, '--json')
     res = bench(a.only, Setup(llm=a.llm, seconds=a.seconds))
     print(table([Row(**o) for o in res['rows']]))
-    print(f"\n{res['machine']['cpu']}, {res['machine']['threads']} threads, peak {max([o for o in res['peak_mb'].values() if o], default=0):.0f} MB, {res['seconds']:.0f} s")
+    peak = max([o for o in res['peak_mb'].values() if o], default=0)
+    print(f"\n{res['machine']['cpu']}, {res['machine']['threads']} threads, peak {peak:.0f} MB, {res['seconds']:.0f} s")
     if a.json: write_json(a.json, res)
     for k, why in res['failed'].items(): print(f"error: the part {k!r} failed: {why}", file=sys.stderr)
     if res['failed']: raise SystemExit(1)

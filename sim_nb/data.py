@@ -4,17 +4,18 @@
 
 # %% auto #0
 __all__ = ['LABEL_KEYS', 'REQUIRED_KEYS', 'SAMPLE_KEYS', 'log', 'IN_MEMORY', 'SPACING_FACTOR', 'SLOW_S', 'DUMMY_SPLITS',
-           'DatasetError', 'MissingFileError', 'seed_everything', 'pick_device', 'SampleError', 'check_array',
-           'validate_sample', 'SimDataset', 'SubsetDataset', 'check_batch', 'collate_fn', 'Ids', 'PackedIds',
-           'ColumnDataset', 'WindowDataset', 'cut_windows', 'FrameIds', 'FrameDataset', 'mirror_actions',
-           'MirroredDataset', 'spacing_doubt', 'DummySimDataset', 'TelemetryStats', 'class_counts', 'class_weights',
-           'episode_split', 'episode_prints', 'EpochSampler', 'make_dl', 'MissingDataError', 'build_dataset',
-           'build_split']
+           'DatasetError', 'MissingFileError', 'seed_everything', 'pick_device', 'limit_threads', 'own_threads',
+           'SampleError', 'check_array', 'validate_sample', 'SimDataset', 'SubsetDataset', 'check_batch', 'collate_fn',
+           'Ids', 'PackedIds', 'ColumnDataset', 'WindowDataset', 'cut_windows', 'FrameIds', 'FrameDataset',
+           'mirror_actions', 'MirroredDataset', 'spacing_doubt', 'DummySimDataset', 'TelemetryStats', 'class_counts',
+           'class_weights', 'episode_split', 'episode_prints', 'EpochSampler', 'make_dl', 'MissingDataError',
+           'build_dataset', 'how_opened', 'build_split']
 
 # %% ../nbs/10_data.ipynb #add91167
-import copy, difflib, functools, hashlib, inspect, itertools, logging, math, mmap, random, re, tempfile, warnings
+import copy, ctypes, difflib, functools, hashlib, importlib, inspect, itertools, logging, math, mmap, random, re, tempfile, warnings
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -36,8 +37,9 @@ class DatasetError(ValueError):
         expected=None,  # what should be there
         came=None,      # what is there
         fix=None,       # what the reader of this message can do
+        code=None,      # the name that `sim_check` gives to such a finding
     ):
-        self.where, self.expected, self.came, self.fix = where, expected, came, fix
+        self.where, self.expected, self.came, self.fix, self.code = where, expected, came, fix, code
         super().__init__(where if fix is None else f"{where}: expected {expected}, came {came}. {fix}.")
 
 class MissingFileError(DatasetError, FileNotFoundError):
@@ -62,6 +64,39 @@ def pick_device(
     except (RuntimeError, AssertionError) as e:
         raise ValueError(f"device {str(device)!r} cannot be used ({str(e).splitlines()[0]}): "
                          "expected 'auto', 'cpu' or a GPU of this machine") from None
+
+# %% ../nbs/10_data.ipynb #db552f97
+from threadpoolctl import ThreadpoolController
+
+# %% ../nbs/10_data.ipynb #1340fb2e
+@functools.lru_cache
+def _pools():
+    "OpenMP as PyTorch loaded it, and MKL's number of threads of one thread (PyTorch holds MKL inside itself)"
+    try: mkl = ctypes.CDLL(str(Path(torch.__file__).parent/'lib/libtorch_cpu.so')).MKL_Set_Num_Threads_Local
+    except (OSError, AttributeError): mkl = lambda n: 0
+    return ThreadpoolController().select(user_api='openmp').lib_controllers, mkl
+
+def limit_threads(
+    n: int,  # at least 1
+):           # function without arguments that sets back what was
+    "PyTorch's operations in the calling thread take `n` threads from now on; other threads keep their number"
+    torch.get_num_threads()  # a new thread takes the number of the process when it is first asked
+    openmp, mkl = _pools()
+    was, mkl_was = [o.get_num_threads() for o in openmp], mkl(n)
+    for o in openmp: o.set_num_threads(n)
+    def back():
+        mkl(mkl_was)
+        for o, k in zip(openmp, was): o.set_num_threads(k)
+    return back
+
+@contextmanager
+def own_threads(
+    n: int,  # at least 1
+):           # how many there were
+    "Inside, PyTorch's operations in the calling thread take `n` threads"
+    was, back = torch.get_num_threads(), limit_threads(n)
+    try: yield was
+    finally: back()
 
 # %% ../nbs/10_data.ipynb #c6c8ce5c
 LABEL_KEYS = tuple(h.label_key for h in HEADS.values())
@@ -163,12 +198,25 @@ def validate_sample(
         out[SAMPLE_ID] = sample[SAMPLE_ID]
     return out
 
+# %% ../nbs/10_data.ipynb #62039520
+def _is_plain(o, deep=8):
+    "Only text, numbers and small collections of them?"
+    if isinstance(o, dict): o = [*o, *o.values()]
+    if isinstance(o, (list, tuple)): return deep > 0 and len(o) < 1000 and all(_is_plain(v, deep - 1) for v in o)
+    return o is None or isinstance(o, (bool, int, float, str, Path))
+
 # %% ../nbs/10_data.ipynb #aacade6d
 class SimDataset(Dataset, ABC):
     "Base of all datasets: `len(ds)` windows, `ds[i]` is a sample dict"
     F, dv = None, None  # frames per window; feature width, None when samples hold raw frames
     episodes = None     # int [N]: the episode of each window, when known
     sample_ids = None   # N strings, when known
+    is_part = False     # fewer samples than the path holds that it was opened with?
+
+    def __new__(cls, *args, **kwargs):
+        self = super().__new__(cls)
+        if (args or kwargs) and _is_plain((args, kwargs)): self.opened_with = args, kwargs  # see `how_opened`
+        return self
 
     @abstractmethod
     def __len__(self): "How many windows"
@@ -196,6 +244,7 @@ def _collect(ds):
 # %% ../nbs/10_data.ipynb #57781264
 class SubsetDataset(SimDataset):
     "Some samples of another dataset"
+    is_part = True
     def __init__(self,
         ds: SimDataset,  # the whole dataset
         idxs,            # int [n], which samples
@@ -459,6 +508,7 @@ def subset(self: ColumnDataset, idxs):
         setattr(new, k, _take(getattr(self, k), idxs))
     new.labels = {k: _take(v, idxs) for k, v in self.labels.items()}
     if getattr(self, 'raw', None) is not None: new.raw = self.raw.subset(idxs)
+    new.is_part = True
     return new
 
 # %% ../nbs/10_data.ipynb #8f784743
@@ -818,12 +868,23 @@ class TelemetryStats:
 
     def __call__(self, x): return (x - self.mean.to(x)) / self.std.to(x)
 
+# %% ../nbs/10_data.ipynb #ac8ccbd0
+def _say_beyond(ds):
+    "Warn of readings that no rover can have: one of them spoils the statistics of its channel"
+    bad = [(s.start + i, j) for s in _pieces(len(ds)) for i, j in np.argwhere(beyond_limit(np.asarray(ds.telemetry[s])) & (np.asarray(ds.weight[s]) > 0)[:, None])]
+    if not bad: return
+    (i, j), ids = bad[0], getattr(ds, 'sample_ids', None)
+    c, who = CHANNELS[j], repr(ids[int(i)]) if ids is not None else f'window {i}'
+    log.warning(f"telemetry statistics: {who}, channel {c.name}: {ds.telemetry[i][j]:g}, the limit is {c.limit:g} {c.unit}, and {len(bad)-1} more such values: "
+                f"they spoil mean and std. Repair them, or leave them out (on_limit='skip' of recorded drives, a weight of 0)")
+
 # %% ../nbs/10_data.ipynb #52316d8c
 @patch(cls_method=True)
 def fit(cls: TelemetryStats,
     ds: SimDataset,  # the training split
 ) -> 'TelemetryStats':
     "Measure a dataset"
+    _say_beyond(ds)
     def total(f): return sum(f(np.asarray(ds.telemetry[s], np.float64)[np.asarray(ds.weight[s]) > 0]).sum(0) for s in _pieces(len(ds)))
     n = total(lambda x: np.ones(len(x)))
     if not n: raise ValueError(
@@ -995,7 +1056,7 @@ class MissingDataError(ConfigError, FileNotFoundError):
 def _import_dataset(class_path, split_path, kwargs):
     "The class, when it is a SimDataset that can be called with these arguments"
     cls = import_class(class_path)
-    if not any(o.__name__ == 'SimDataset' for o in cls.__mro__): raise ConfigError(
+    if not issubclass(cls, (SimDataset, importlib.import_module('sim_nb.data').SimDataset)): raise ConfigError(
         f"data.dataset_class_path: expected a subclass of sim_nb.data.SimDataset, got {class_path!r}")
     if inspect.isabstract(cls): raise ConfigError(
         f"data.dataset_class_path: {class_path!r} lacks {', '.join(sorted(cls.__abstractmethods__))}")
@@ -1027,6 +1088,26 @@ def build_dataset(
 ) -> SimDataset:      # at least one window, the first one checked
     "Import the class and call it with the split's path"
     return _build(class_path, split_path, kwargs, 'split path')
+
+# %% ../nbs/10_data.ipynb #f7ee8498
+def how_opened(
+    ds,         # a dataset; a subset or a wrapper is as what it was made of
+) -> dict:      # dataset_class_path, dataset_kwargs and path (None when there is none); None when it cannot be told
+    "How a dataset was opened"
+    if (known := getattr(ds, 'opened_as', None)) is not None: return known
+    if not hasattr(ds, 'opened_with'): return how_opened(ds.ds) if isinstance(getattr(ds, 'ds', None), SimDataset) else None
+    cls, (args, kwargs) = type(ds), ds.opened_with
+    name = f'{cls.__module__}.{cls.__qualname__}'
+    if '<' in name: return None  # a class inside of a function cannot be imported
+    first, *names = inspect.signature(cls).parameters
+    path, *rest = [*args, kwargs.get(first)][:1] + list(args[1:])
+    said = {k: _plain(v) for k, v in {**dict(zip(names, rest)), **{k: v for k, v in kwargs.items() if k != first}}.items()}
+    return dict(dataset_class_path=name, dataset_kwargs=said, path=str(path) if isinstance(path, (str, Path)) else None)
+
+def _plain(o):
+    "Lists for tuples, text for paths"
+    if isinstance(o, dict): return {k: _plain(v) for k, v in o.items()}
+    return [_plain(v) for v in o] if isinstance(o, (list, tuple)) else str(o) if isinstance(o, Path) else o
 
 # %% ../nbs/10_data.ipynb #1d5f980d
 def build_split(

@@ -5,16 +5,24 @@
 # %% auto #0
 __all__ = ['KEEPS', 'describe', 'check_place', 'check_graph', 'make_int8', 'export', 'main']
 
+# %% ../nbs/44_export.ipynb #bca93937
+from .cli import sim_export
+from .backends import CONTRACT, need
+from .encode import export_encoder
+
+# %% ../nbs/44_export.ipynb #1027cf0c
+if __name__ == '__main__' and __spec__: raise SystemExit(sim_export())  # python -m sim_nb.export
+
 # %% ../nbs/44_export.ipynb #dfdb7cc9
-import argparse, importlib.metadata, json
+import json
+import importlib.metadata
 from pathlib import Path
 
 # %% ../nbs/44_export.ipynb #ea703c39
 from .labels import CHANNELS, HEADS, TELEMETRY, VIS_FEATS, label_maps
-from .config import command
 from .files import atomic_folder, check_folder, content_digest, sha256, write_json
-from .runtime import CONTRACT, FORMAT, GRAPHS, OnnxGraph, contract, need
-from .graph import OnnxBackend, export_encoder, export_graph, parity, quantize_graph
+from .runtime import FORMAT, GRAPHS, OnnxGraph, contract
+from .graph import OnnxBackend, export_graph, parity, quantize_graph
 from .inference import SimV0Inference, _reference, check_backend
 
 # %% ../nbs/44_export.ipynb #6cc982d6
@@ -106,7 +114,7 @@ def _fp32(checkpoint):
     return inf
 
 def export(
-    checkpoint,              # a checkpoint, a run folder, or a `SimV0Inference`, which then runs in fp32
+    checkpoint,              # a checkpoint, a run folder, a Learner, or a `SimV0Inference`, which then runs in fp32
     out,                     # folder to write
     data=None,               # held-out windows: a split's path, or a dataset; judges the 8-bit graph
     precision='both',        # 'fp32', or 'both'
@@ -141,36 +149,17 @@ def _write_graphs(inf, new, data, precision, least, n):
 
 def _write_encoder(inf, path):
     "The encoder's graph, and what it expects"
-    from sim_nb.stream import stream_encoder
-    enc = stream_encoder(inf)
+    enc = inf.encoder()
     export_encoder(enc, path)
     frames = dict(shape=['batch', 3, *enc.size], dtype='uint8', meaning='RGB frames, scaled as a whole to this size')
     return dict(file=path.name, input=frames, **enc.describe())
 
 # %% ../nbs/44_export.ipynb #81fbb4fb
-@command
-def main(
-    args=None,  # list of words; None: those of the command line
-):
+@sim_export.runs
+def main(a):  # the words of `sim_export`
     "`sim_export`"
-    p = argparse.ArgumentParser('sim_export', description='Write a trained model as a folder of ONNX graphs, '
-                                                          'checked against the model.')
-    p.add_argument('--checkpoint', required=True, help='a checkpoint file, or a run folder and then its best one')
-    p.add_argument('--out', required=True, help='folder to write; an earlier export there is replaced')
-    p.add_argument('--data', help='held-out windows that judge the 8-bit graph; '
-                                  'opened by the class that opened the training data')
-    p.add_argument('--precision', default='both', choices=['fp32', 'both'],
-                   help='both: also a graph with 8-bit weights in the LLM')
-    p.add_argument('--least', type=float, default=.995, help='smallest share of equal answers of the 8-bit graph')
-    p.add_argument('--windows', type=int, help='windows of --data to judge by; default: all')
-    p.add_argument('--encoder', action='store_true', help='write the vision encoder too')
-    a = p.parse_args(args)
-    out = export(a.checkpoint, a.out, a.data, a.precision, a.encoder, a.least, a.windows)
+    out = export(SimV0Inference(a.checkpoint).open_as(a.set, a.trust_code), a.out, a.data, a.precision, a.encoder, a.least, a.windows)
     for k, v in json.loads((out/'model.json').read_text())['agreement'].items():
         f, check, share = out/GRAPHS[k], v['check'], ', not judged on data (--data)'
         if check: share = f", same answers on {check['agreement']:.2%} of {check['windows']} windows"
         print(f"{f}: {f.stat().st_size/1e6:.1f} MB, largest difference {max(v['error'].values()):.2g}{share}")
-
-# %% ../nbs/44_export.ipynb #fdee0f3c
-#| eval: false
-if __name__ == '__main__': main()

@@ -8,14 +8,15 @@ __all__ = ['log', 'KERNELS', 'GRAD8', 'FAMILIES', 'NoFastPath', 'kernels', 'kern
            'PackedLinear', 'packed']
 
 # %% ../nbs/23_fast.ipynb #1f76cf51
-import atexit, copy, ctypes, functools, hashlib, logging, os, platform, shlex, shutil, subprocess, tempfile, threading
+import atexit, copy, ctypes, functools, hashlib, logging, os, platform, shlex, shutil, signal, subprocess, sys, tempfile, threading
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 import torch
 from fastcore.basics import patch
 from torch import nn
 from transformers.pytorch_utils import Conv1D
-from .files import cache_home
+from .data import own_threads
+from .files import cache_home, sha256
 from .llm import FrozenLLM, load_llm
 
 # %% ../nbs/23_fast.ipynb #9e353476
@@ -55,8 +56,8 @@ static inline void put(bf16 *o, const float *v, long n) {  // n is a multiple of
 }
 '''
 
-# %% ../nbs/23_fast.ipynb #7ea30001
-_TEAM = r'''
+# %% ../nbs/23_fast.ipynb #17cc37ba
+_CALL = r'''
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -79,6 +80,10 @@ static inline void look(long i, long spin) {
 static inline void until_done(const Me *me, long pieces) {
     for (long i = 0; atomic_load_explicit(&me->call->done, memory_order_acquire) < pieces; i++) look(i, SPIN);
 }
+'''
+
+# %% ../nbs/23_fast.ipynb #7ea30001
+_TEAM = _CALL + r'''
 static inline Piece take(const Me *me) {
     const long end = me->first + me->pieces;
     for (long k = atomic_load_explicit(&me->call->taken, memory_order_relaxed); k < end; )
@@ -101,8 +106,8 @@ static inline Piece next(const Me *me) {
 #define SHARE(i, n) for (Piece piece_ = begin(me, n); piece_.to; piece_ = next(me)) for (long i = piece_.from; i < piece_.to; i++)
 '''
 
-# %% ../nbs/23_fast.ipynb #7ea30003
-_HELPERS = r'''
+# %% ../nbs/23_fast.ipynb #29136823
+_HELP = r'''
 typedef void Body(const void *, Me *);
 static struct { pthread_mutex_t busy, lock; pthread_cond_t wake; atomic_long calls; atomic_int open, inside, asleep;
                 long size, threads; Body *body; const void *args; Call call; }
@@ -129,6 +134,10 @@ static void *help(void *number) {
     }
     return 0;
 }
+'''
+
+# %% ../nbs/23_fast.ipynb #def45c95
+_HIRE = r'''
 static void forked(void) {  // the helpers stayed in the parent
     pthread_mutex_init(&team.busy, 0), pthread_mutex_init(&team.lock, 0), pthread_cond_init(&team.wake, 0);
     team.size = 0;
@@ -143,6 +152,10 @@ static void hire(long n) {
     while (team.size < n && !pthread_create(&t, 0, help, (void *)team.size)) pthread_detach(t), team.size++;
     pthread_sigmask(SIG_SETMASK, &was, 0);
 }
+'''
+
+# %% ../nbs/23_fast.ipynb #7ea30003
+_HELPERS = _HELP + _HIRE + r'''
 static void together(Body *body, const void *args, long threads, long rows) {
 #ifdef _OPENMP
     if (threads > 1 && rows > FEW) {
@@ -172,13 +185,17 @@ static void together(Body *body, const void *args, long threads, long rows) {
 }
 '''
 
-# %% ../nbs/23_fast.ipynb #77c14a53
-_PRODUCT = r'''
+# %% ../nbs/23_fast.ipynb #24bf7653
+_PROD = r'''
 // out[M, N] = A[M, K] @ B + bias; what happens to the product is `mode`
 enum { STORE, FLOAT, ADD, GELU, SWIGLU, TIMES, SWIGLU_BACK };
 typedef struct { const bf16 *A; long lda; const bf16 *B; long ldb; const float *bias; long M, N, K;
                  void *out; long ldo; bf16 *aux; long lda2; } Prod;
 
+'''
+
+# %% ../nbs/23_fast.ipynb #77c14a53
+_PRODUCT = _PROD + r'''
 static inline void finish(int mode, const Prod *p, const float (*c)[32], long m, long n, long rows) {
     const float *bias = p->bias ? p->bias + n : 0;
     for (long i = 0; i < rows; i++) {
@@ -195,8 +212,7 @@ static inline void finish(int mode, const Prod *p, const float (*c)[32], long m,
                 v[j] = x * s;
                 w[j] = s + x * s * (1.f - s) * 1.5957691216f * (1.f + .134145f * x * x);
             }
-            put(o, v, 32);
-            put(a, w, 32);
+            put(o, v, 32), put(a, w, 32);
         }
         if (mode == SWIGLU) {  // 16 gates, then the 16 values they multiply
             for (int j = 0; j < 16; j++) {
@@ -205,8 +221,7 @@ static inline void finish(int mode, const Prod *p, const float (*c)[32], long m,
                 w[j] = x * (s + g * s * (1.f - s));
                 w[j + 16] = g * s;
             }
-            put((bf16 *)p->out + (m + i) * p->ldo + n / 2, v, 16);
-            put(a, w, 32);
+            put((bf16 *)p->out + (m + i) * p->ldo + n / 2, v, 16), put(a, w, 32);
         }
         if (mode == TIMES) {
             for (int j = 0; j < 32; j++) w[j] = v[j] * up(a[j]);
@@ -221,8 +236,8 @@ static inline void finish(int mode, const Prod *p, const float (*c)[32], long m,
 }
 '''
 
-# %% ../nbs/23_fast.ipynb #a1c0de02
-_AMX = r'''
+# %% ../nbs/23_fast.ipynb #0f33a65f
+_TILES = r'''
 #include <sys/syscall.h>
 #include <unistd.h>
 int allow(void) { return syscall(SYS_arch_prctl, 0x1023, 18); }
@@ -233,6 +248,10 @@ static void tiles(void) {
     __asm__ volatile("ldtilecfg %0" : : "m"(shape));
 }
 
+'''
+
+# %% ../nbs/23_fast.ipynb #a1c0de02
+_AMX = _TILES + r'''
 static inline __attribute__((always_inline)) void product(const int mode, Prod p, void *copy, Me *me) {
     enum { DEEP = 8, HIGH = 8 };  // blocks of a panel that stay in the first cache, blocks of rows that use them
     const long kb = p.K / 32, lines = 32 / ((p.M + 31) / 32) + 1;  // of the next panel, fetched per step
@@ -270,8 +289,8 @@ static inline __attribute__((always_inline)) void product(const int mode, Prod p
 }
 '''
 
-# %% ../nbs/23_fast.ipynb #a1c0de04
-_AVX512 = r'''
+# %% ../nbs/23_fast.ipynb #b97793b8
+_BLOCK512 = r'''
 enum { ROWS = 12, AHEAD = 4096 };  // rows of a block, how many weights ahead to fetch
 static inline __attribute__((always_inline)) void block(const int r, const bf16 *A, long lda, const bf16 *B, long kb, const bf16 *next, long lines, float (*c)[32]) {
     __m512 s[ROWS][2];
@@ -299,6 +318,10 @@ static inline __attribute__((always_inline)) void block(const int r, const bf16 
     block(n, A, lda, B, kb, next, lines, c); }
 OF(1) OF(2) OF(4) OF(6) OF(8) OF(12)
 
+'''
+
+# %% ../nbs/23_fast.ipynb #a1c0de04
+_AVX512 = _BLOCK512 + r'''
 static inline __attribute__((always_inline)) void product(const int mode, Prod p, void *copy, Me *me) {
     const long lines = p.M > ROWS ? 32 / ((p.M + ROWS - 1) / ROWS) + 1 : 0;  // of the next panel, fetched per step
     SHARE(panel, p.N / 32) for (long m = 0; m < p.M; m += ROWS) {
@@ -312,8 +335,8 @@ static inline __attribute__((always_inline)) void product(const int mode, Prod p
 }
 '''
 
-# %% ../nbs/23_fast.ipynb #a1c0de08
-_VNNI = r'''
+# %% ../nbs/23_fast.ipynb #00375267
+_QUANTISE = r'''
 enum { R8 = 6, HEAD = 256, AHEAD8 = 8192 };  // rows of a block, bytes before the weights of a panel, bytes ahead to fetch
 static long panel8(long K) { return HEAD + K * 32; }
 
@@ -330,6 +353,10 @@ static void quantise(const Prod *p, uint8_t *q, float *scale, Me *me) {  // each
         for (long k = 0; k < p->K; k++) { const int32_t u = (int32_t)rintf(up(a[k]) * per) + 32768; hi[k] = u >> 8; lo[k] = u; }
     }
 }
+'''
+
+# %% ../nbs/23_fast.ipynb #9e80c1f9
+_BYTES = r'''
 static inline __attribute__((always_inline)) void bytes(const int r, const uint8_t *A, long K, const char *B, int32_t (*hi)[32], int32_t (*lo)[32]) {
     __m512i s[R8][4];
     #pragma GCC unroll 6
@@ -355,6 +382,10 @@ static inline __attribute__((always_inline)) void bytes(const int r, const uint8
     bytes(n, A, K, B, hi, lo); }
 OF8(1) OF8(2) OF8(4) OF8(6)
 
+'''
+
+# %% ../nbs/23_fast.ipynb #a1c0de08
+_VNNI = _QUANTISE + _BYTES + r'''
 static inline __attribute__((always_inline)) void product8(const int mode, Prod p, void *copy, Me *me) {
     uint8_t *A = copy;
     float *scale = (float *)(A + p.M * 2 * p.K);
@@ -373,8 +404,8 @@ static inline __attribute__((always_inline)) void product8(const int mode, Prod 
 }
 '''
 
-# %% ../nbs/23_fast.ipynb #a1c0de21
-_GRAD8 = r'''
+# %% ../nbs/23_fast.ipynb #e1583433
+_ONE_BYTE = r'''
 enum { R88 = 12, AHEAD88 = 4096 };  // rows of a block, bytes of weights ahead to fetch
 
 static void one_byte(const Prod *p, uint8_t *q, float *step, int32_t *zero, Me *me) {  // each row of A -> bytes
@@ -391,6 +422,10 @@ static void one_byte(const Prod *p, uint8_t *q, float *step, int32_t *zero, Me *
         for (long k = 0; k < p->K; k++) o[k] = (uint8_t)(int32_t)(rintf(up(a[k]) * per) + z);
     }
 }
+'''
+
+# %% ../nbs/23_fast.ipynb #2f388c56
+_BYTES88 = r'''
 static inline __attribute__((always_inline)) void bytes88(const int r, const uint8_t *A, long K, const char *B, const char *next, long lines, int32_t (*c)[32]) {
     __m512i s[R88][2];
     #pragma GCC unroll 12
@@ -417,6 +452,10 @@ static inline __attribute__((always_inline)) void bytes88(const int r, const uin
     bytes88(n, A, K, B, next, lines, c); }
 OF88(1) OF88(2) OF88(4) OF88(6) OF88(8) OF88(12)
 
+'''
+
+# %% ../nbs/23_fast.ipynb #a1c0de21
+_GRAD8 = _ONE_BYTE + _BYTES88 + r'''
 static inline __attribute__((always_inline)) void product88(const int mode, Prod p, void *copy, Me *me) {
     uint8_t *A = copy;
     float *step = (float *)(A + p.M * p.K);
@@ -438,8 +477,8 @@ static inline __attribute__((always_inline)) void product88(const int mode, Prod
 }
 '''
 
-# %% ../nbs/23_fast.ipynb #a1c0de06
-_PORTABLE = r'''
+# %% ../nbs/23_fast.ipynb #079a2228
+_VECTORS = r'''
 #ifdef __AVX512F__
 enum { ROWS = 12, LANES = 16 };
 #else
@@ -473,6 +512,10 @@ OF(12)
 #define block12 block6
 #endif
 
+'''
+
+# %% ../nbs/23_fast.ipynb #a318d9e8
+_PORTABLE16 = r'''
 static inline __attribute__((always_inline)) void product(const int mode, Prod p, void *copy, Me *me) {
     float *A = copy;
     SHARE(m, p.M) for (long k = 0; k < p.K; k++) A[m * p.K + k] = up(p.A[m * p.lda + k]);
@@ -486,6 +529,10 @@ static inline __attribute__((always_inline)) void product(const int mode, Prod p
 
 enum { HEAD = 256 };  // bytes before the weights of a panel: scales and sums of its columns
 static long panel8(long K) { return HEAD + K * 32; }
+'''
+
+# %% ../nbs/23_fast.ipynb #a1c0de06
+_PORTABLE = _VECTORS + _PORTABLE16 + r'''
 static inline __attribute__((always_inline)) void bytes(const int r, const float *A, long K, const char *B, float (*c)[32]) {
     for (int half = 0; half < 2; half++) for (int v = 0; v < 16 / LANES; v++) {
         Vec s[ROWS];
@@ -558,8 +605,8 @@ static void norm_back(const float *dy, const float *w, const bf16 *y, const floa
 }
 '''
 
-# %% ../nbs/23_fast.ipynb #0ce5da5d
-_ATTENTION = r'''
+# %% ../nbs/23_fast.ipynb #9f9e85a9
+_ROTARY = r'''
 typedef struct { long B, T, L, d, H, G, hd, ff, llama, threads, grad, int8, grad8; float eps; const float *cos, *sin; } Conf;
 enum { QKV, QKV_T, PROJ, PROJ_T, FC, FC_T, OUT, OUT_T, B_QKV, B_PROJ, B_FC, B_OUT, NORM_1, NORM_2, PARTS };
 
@@ -580,6 +627,40 @@ static inline void save(bf16 *y, const float *x, long hd, const float *cs, const
     }
 }
 
+'''
+
+# %% ../nbs/23_fast.ipynb #ccacc78b
+_WEIGH = r'''
+static inline __attribute__((always_inline)) void weigh(const long hd, long t, float scale, const float *Q, const float *K, float *P) {
+    float top = -INFINITY, sum = 0.f;
+    for (long s = 0; s <= t; s++) {
+        float v = 0.f;
+        #pragma omp simd reduction(+ : v)
+        for (long j = 0; j < hd; j++) v += Q[j] * K[s * hd + j];
+        P[s] = v * scale; top = fmaxf(top, P[s]);
+    }
+    for (long s = 0; s <= t; s++) sum += P[s] = exp_(P[s] - top);
+    for (long s = 0; s <= t; s++) P[s] /= sum;
+}
+static inline __attribute__((always_inline)) void weigh_back(const long hd, long t, float scale, const float *O, const float *Q,
+        const float *K, const float *V, const float *P, float *dP, float *dQ, float *dK, float *dV) {
+    float dot = 0.f;
+    for (long s = 0; s <= t; s++) {
+        float v = 0.f;
+        #pragma omp simd reduction(+ : v)
+        for (long j = 0; j < hd; j++) v += O[j] * V[s * hd + j];
+        dP[s] = v; dot += v * P[s];
+    }
+    for (long j = 0; j < hd; j++) dQ[j] = 0.f;
+    for (long s = 0; s <= t; s++) {
+        float v = P[s] * (dP[s] - dot) * scale;
+        for (long j = 0; j < hd; j++) dV[s * hd + j] += P[s] * O[j], dQ[j] += v * K[s * hd + j], dK[s * hd + j] += v * Q[j];
+    }
+}
+'''
+
+# %% ../nbs/23_fast.ipynb #0ce5da5d
+_ATTENTION = _ROTARY + _WEIGH + r'''
 // the last nq queries of each sample; back: o holds the gradient, dq and dkv take the result, in rows of ldd
 static inline __attribute__((always_inline)) void heads(const Conf *c, const long hd, long nq, const bf16 *q, long ldq, const bf16 *kv, long ldkv, bf16 *o, const int back, bf16 *dq, bf16 *dkv, long ldd, Me *me) {
     const long T = c->T, group = c->H / c->G, E = c->H * hd;
@@ -601,16 +682,8 @@ static inline __attribute__((always_inline)) void heads(const Conf *c, const lon
         if (back) memset(dK, 0, sizeof dK), memset(dV, 0, sizeof dV);
         for (long h = g * group; h < (g + 1) * group; h++) for (long i = 0; i < nq; i++) {
             const long t = T - nq + i, row = b * nq + i;
-            float top = -INFINITY, sum = 0.f, dot = 0.f;
             load(Q, q + row * ldq + h * hd, hd, ROT(c->cos, t), ROT(c->sin, t));
-            for (long s = 0; s <= t; s++) {
-                float v = 0.f;
-                #pragma omp simd reduction(+ : v)
-                for (long j = 0; j < hd; j++) v += Q[j] * K[s][j];
-                P[s] = v * scale; top = fmaxf(top, P[s]);
-            }
-            for (long s = 0; s <= t; s++) sum += P[s] = exp_(P[s] - top);
-            for (long s = 0; s <= t; s++) P[s] /= sum;
+            weigh(hd, t, scale, Q, K[0], P);
             if (!back) {
                 for (long j = 0; j < hd; j++) O[j] = 0.f;
                 for (long s = 0; s <= t; s++) for (long j = 0; j < hd; j++) O[j] += P[s] * V[s][j];
@@ -618,18 +691,8 @@ static inline __attribute__((always_inline)) void heads(const Conf *c, const lon
                 continue;
             }
             for (long j = 0; j < hd; j++) O[j] = up(o[row * E + h * hd + j]);
-            for (long s = 0; s <= t; s++) {
-                float v = 0.f;
-                #pragma omp simd reduction(+ : v)
-                for (long j = 0; j < hd; j++) v += O[j] * V[s][j];
-                dP[s] = v; dot += v * P[s];
-            }
             float dQ[hd];
-            for (long j = 0; j < hd; j++) dQ[j] = 0.f;
-            for (long s = 0; s <= t; s++) {
-                float v = P[s] * (dP[s] - dot) * scale;
-                for (long j = 0; j < hd; j++) dV[s][j] += P[s] * O[j], dQ[j] += v * K[s][j], dK[s][j] += v * Q[j];
-            }
+            weigh_back(hd, t, scale, O, Q, K[0], V[0], P, dP, dQ, dK[0], dV[0]);
             save(dq + (b * T + t) * ldd + h * hd, dQ, hd, ROT(c->cos, t), ROT(c->sin, t));
         }
         if (back) for (long t = 0; t < T; t++) {
@@ -645,8 +708,8 @@ static void attention(const Conf *c, long nq, const bf16 *q, long ldq, const bf1
 }
 '''
 
-# %% ../nbs/23_fast.ipynb #4dcd3779
-_STACK = r'''
+# %% ../nbs/23_fast.ipynb #c64a570a
+_MEMORY = r'''
 // what a block keeps for its backward pass
 typedef struct { bf16 *n1, *qkv, *n2, *act, *q; float *r1, *r2; } Kept;
 static long rows(const Conf *c) { return (c->B * c->T + 31) / 32 * 32 + 32; }
@@ -680,6 +743,10 @@ static long work(const Conf *c, char *p, Work *w) {
 }
 long work_bytes(const Conf *c) { Work w; return work(c, 0, &w); }
 long kept_bytes(const Conf *c) { Kept k; return kept(c, 0, &k); }
+'''
+
+# %% ../nbs/23_fast.ipynb #122bfdad
+_MLP = r'''
 #define FORWARD(mode, ...) do { const Prod p_ = {__VA_ARGS__}; if (c->int8) product8(mode, p_, w->copy, me); else product(mode, p_, w->copy, me); } while (0)
 #define BACK(mode, ...) do { const Prod p_ = {__VA_ARGS__}; if (c->grad8) product88(mode, p_, w->copy, me); else product(mode, p_, w->copy, me); } while (0)
 
@@ -698,6 +765,10 @@ static void mlp_back(const Conf *c, void **W, float *g, Kept *k, Work *w, long M
     norm_back(w->dn, W[NORM_2], k->n2, k->r2, g, w->g16, M, d, c->llama, me);
 }
 
+'''
+
+# %% ../nbs/23_fast.ipynb #63c6c139
+_FORWARD = r'''
 typedef struct { const Conf *c; void **W; const float *in; float *out; char *buf, *wbuf; } Args;
 
 // in [B, T, d] -> out [B, d], the last position after the last block
@@ -734,6 +805,10 @@ void forward(const Conf *c, void **W, const float *x, float *y, char *buf, char 
     together(forward_, &(Args){c, W, x, y, buf, wbuf}, c->threads, c->B * c->T);
 }
 
+'''
+
+# %% ../nbs/23_fast.ipynb #aff07ca7
+_BACKWARD = r'''
 // in: gradient [B, d] -> out: gradient [B, T, d]
 static void backward_(const void *args, Me *me) {
     const Args *a = args;
@@ -771,6 +846,10 @@ void backward(const Conf *c, void **W, const float *gy, float *gx, char *buf, ch
     together(backward_, &(Args){c, W, gy, gx, buf, wbuf}, c->threads, c->B * c->T);
 }
 
+'''
+
+# %% ../nbs/23_fast.ipynb #4dcd3779
+_STACK = _MEMORY + _MLP + _FORWARD + _BACKWARD + r'''
 // out[M, N] = x[M, K] @ W + b: one linear layer
 typedef struct { long M, N, K; const float *x, *b; const void *W; float *out; bf16 *wbuf; } Linear;
 static void linear_(const void *args, Me *me) {
@@ -781,6 +860,91 @@ static void linear_(const void *args, Me *me) {
 void linear(long threads, long M, long N, long K, const float *x, const void *W, const float *b, float *out, bf16 *wbuf) {
     const int small = M <= FEW && N * K <= 1 << 20;  // done before a helper is awake
     together(linear_, &(Linear){M, N, K, x, b, W, out, wbuf}, small ? 1 : threads, M);
+}
+'''
+
+# %% ../nbs/23_fast.ipynb #fcb7c9fa
+_TRIAL = r'''
+#include <stdlib.h>
+enum { BIG = 32768, D = 64, FF = 64, HEADS = 2, WIDTH = 32, TOKENS = 6, DEPTH = 2, MANY = 11 };
+static char weights_[PARTS][BIG];
+
+static void dice(void *p, long bytes, uint32_t seed) {  // bf16 from 2^-7 to 2^-5 with both signs; as fp32 they are as large
+    for (long i = 0; i < bytes / 2; i++) seed = seed * 1664525u + 1013904223u, ((bf16 *)p)[i] = 0x3c00 | (seed >> 16 & 0x80ff);
+}
+static void bytes_of(int part, long N, long K) {  // panels with sums of zero
+    for (long n = 0; n < N / 32; n++) memset(weights_[part] + n * panel8(K) + 128, 0, 128);
+}
+static void layer_(const Conf *c) {
+    const long Hd = c->H * c->hd, E = Hd + 2 * c->G * c->hd, F = c->ff * (c->llama ? 2 : 1);
+    for (int i = 0; i < PARTS; i++) dice(weights_[i], BIG, i);
+    if (c->int8) bytes_of(QKV, E, c->d), bytes_of(PROJ, c->d, Hd), bytes_of(FC, F, c->d), bytes_of(OUT, c->d, c->ff);
+    if (c->grad8) bytes_of(QKV_T, c->d, E), bytes_of(PROJ_T, Hd, c->d), bytes_of(FC_T, c->d, F), bytes_of(OUT_T, c->ff, c->d);
+}
+'''
+
+# %% ../nbs/23_fast.ipynb #11b938a1
+_TRIAL_STACK = r'''
+static float *stack_(Conf c, long threads) {  // readout [B, d], then the gradient of its prefix [B, T, d]
+    const long prefix = c.B * c.T * c.d;
+    float x[prefix], *y = calloc(c.B * c.d + prefix, 4);
+    void *W[DEPTH * PARTS];
+    for (int i = 0; i < DEPTH * PARTS; i++) W[i] = weights_[i % PARTS];
+    c.threads = threads;
+    char *buf = calloc(1, kept_bytes(&c) * c.L), *wbuf = calloc(1, work_bytes(&c));
+    dice(x, prefix * 4, 7);
+    forward(&c, W, x, y, buf, wbuf);
+    if (!c.int8) backward(&c, W, y, y + c.B * c.d, buf, wbuf);
+    free(buf), free(wbuf);
+    return y;
+}
+static int agree(Conf c) {
+    const long n = c.B * c.d * (1 + c.T);
+    float *want = stack_(c, 1);
+    int same = 1;
+    for (long i = 0; i < n; i++) same &= want[i] - want[i] == 0.f;  // finite
+    for (long threads = 2; threads < 6; threads++) {
+        float *got = stack_(c, threads);
+        same &= !memcmp(got, want, n * 4);
+        free(got);
+    }
+    free(want);
+    return same;
+}
+'''
+
+# %% ../nbs/23_fast.ipynb #906ab516
+_TRIAL_ALL = r'''
+static int exact(long M) {  // a linear layer of `M` rows, D -> D
+    float x[M * D], out[M * D], bias[D];
+    bf16 work[(M + 32) * D * 3 + M * 2];
+    dice(x, sizeof x, 1), dice(bias, sizeof bias, 2), dice(weights_[0], BIG, 3);
+    linear(2, M, D, D, x, weights_[0], bias, out, work);
+    for (long m = 0; m < M; m++) for (long n = 0; n < D; n++) {
+        float sum = bias[n], size = fabsf(sum);
+        for (long k = 0; k < D; k++) {
+            const float v = up(down(x[m * D + k])) * up(((bf16 *)weights_[0])[n / 32 * D * 32 + k / 32 * 1024 + n / 16 % 2 * 512 + k / 2 % 16 * 32 + n % 16 * 2 + k % 2]);
+            sum += v, size += fabsf(v);
+        }
+        if (!(fabsf(sum - out[m * D + n]) <= 1e-5f * size)) return 0;
+    }
+    return 1;
+}
+int trial(void) {  // 0: all is well
+    static float turn[TOKENS * WIDTH];
+    dice(turn, sizeof turn, 5);
+#ifdef AMX
+    if (allow()) return 11;
+#endif
+    if (!exact(1) || !exact(6) || !exact(70)) return 12;
+    for (int i = 0; i < 18; i++) {
+        const long llama = i % 2, kind = i / 2 % 3, B = i / 6 == 0 ? 1 : i / 6 == 1 ? 3 : MANY;
+        const Conf c = {.B = B, .T = TOKENS, .L = DEPTH, .d = D, .H = HEADS, .G = llama ? 1 : HEADS, .hd = WIDTH, .ff = FF, .llama = llama, .grad = kind != 1,
+                        .int8 = kind == 1, .grad8 = kind == 2, .eps = 1e-5f, .cos = llama ? turn : 0, .sin = llama ? turn : 0};
+        layer_(&c);
+        if (!agree(c)) return 13;
+    }
+    return 0;
 }
 '''
 
@@ -826,6 +990,48 @@ def kernels() -> list:  # keys of `KERNELS`, fastest first
     return [k for k, (_, has) in KERNELS.items() if has()]
 
 # %% ../nbs/23_fast.ipynb #a1c0de09
+_TRY = 'import ctypes, sys; sys.exit(ctypes.CDLL(sys.argv[1]).trial())'
+_FOUND = {11: "the operating system does not allow AMX", 12: "a product is not what plain loops give",
+          13: "the numbers are not finite, or change with the threads"}
+
+class _NotHere(NoFastPath):
+    "A kernel that failed its trial; it would fail again"
+
+def _trial(
+    file: Path,          # a library that nobody has run
+    timeout: float=120., # seconds
+):
+    "Run a new library in a process of its own"
+    try: r = subprocess.run([sys.executable, '-I', '-S', '-c', _TRY, str(file)], capture_output=True, text=True, timeout=timeout)
+    except (OSError, subprocess.TimeoutExpired) as e: raise NoFastPath(f"its trial did not finish: {e}") from None
+    if not r.returncode: return
+    if 'OSError' in r.stderr: raise OSError(r.stderr.strip().splitlines()[-1])  # it could not be loaded
+    if r.returncode == -signal.SIGKILL: raise NoFastPath("its trial was killed")
+    why = signal.Signals(-r.returncode).name if r.returncode < 0 else _FOUND.get(r.returncode, r.stderr.strip()[-300:])
+    raise _NotHere(f"its trial, in a process of its own, ended with: {why}")
+
+# %% ../nbs/23_fast.ipynb #eae262c2
+def _kept(folder, name):
+    "The library that was tried, unchanged; None without one"
+    for o in folder.glob(f'{name}.*.so'):
+        if o.name == f'{name}.{sha256(o)[:16]}.so': return o
+        log.warning(f"{o} is not what was written there: it is made again")
+        o.unlink(missing_ok=True)
+
+def _built(folder, name, source, define):
+    "Compile a library and try it"
+    failed = folder/f'{name}.failed'
+    if failed.exists(): raise NoFastPath(f"{failed.read_text()} (remove {failed} to try it again)")
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder) as tmp:
+        _compile(source, so := Path(tmp)/'new.so', define)
+        try: _trial(so)
+        except _NotHere as e:
+            failed.write_text(str(e))
+            raise
+        return so.rename(folder/f'{name}.{sha256(so)[:16]}.so')
+
+# %% ../nbs/23_fast.ipynb #a4c105d7
 def _flags_of_cpu():
     "Text that differs between processors for which a library must be built again"
     try: return next(o for o in Path('/proc/cpuinfo').read_text().splitlines() if o.startswith('flags'))
@@ -839,18 +1045,17 @@ def _own_folder():
 
 @functools.lru_cache
 def _load(how):
-    code = _NUMBERS + _TEAM + _HELPERS + _PRODUCT + KERNELS[how][0] + _NORM + _ATTENTION + _STACK
-    key = hashlib.sha256((code + ' '.join(_FLAGS) + _flags_of_cpu()).encode()).hexdigest()[:16]
+    code = ''.join([_NUMBERS, _TEAM, _HELPERS, _PRODUCT, KERNELS[how][0], _NORM, _ATTENTION, _STACK, _TRIAL, _TRIAL_STACK, _TRIAL_ALL])
+    name = f"{how}-{hashlib.sha256((code + ' '.join(_FLAGS) + _flags_of_cpu()).encode()).hexdigest()[:16]}"
     for home in (lambda: cache_home()/'kernels', _own_folder):
         try:
-            file = home()/f'{how}-{key}.so'
-            if not file.exists(): _compile(code, file, how.upper())
-            lib = ctypes.CDLL(str(file))
+            folder = home()
+            lib = ctypes.CDLL(str(_kept(folder, name) or _built(folder, name, code, how.upper())))
             break
         except OSError as e: log.warning(f"the compiled kernel cannot be kept or loaded: {e}")
     else: raise NoFastPath("no folder can hold the compiled kernel: set SIM_NB_CACHE to one that can be written")
     lib.work_bytes.restype = lib.kept_bytes.restype = ctypes.c_long
-    if how == 'amx' and lib.allow(): raise NoFastPath("the operating system does not allow AMX")
+    if how == 'amx' and lib.allow(): raise NoFastPath(_FOUND[11])
     lib.how = how
     return lib
 
@@ -1000,13 +1205,11 @@ def kernel_threads() -> int:
 @contextmanager
 def short_call():
     "Inside, torch's operations take one thread, and the kernel as many as torch had"
-    was, n = getattr(_calls, 'threads', None), torch.get_num_threads()
-    _calls.threads = was or n
-    torch.set_num_threads(1)
-    try: yield
-    finally:
-        torch.set_num_threads(n)
-        _calls.threads = was
+    was = getattr(_calls, 'threads', None)
+    with own_threads(1) as n:
+        _calls.threads = was or n
+        try: yield
+        finally: _calls.threads = was
 
 # %% ../nbs/23_fast.ipynb #31421c94
 def _tables(stack, T):

@@ -109,7 +109,7 @@ def seen_before(
 ) -> list:           # sentences; empty when nothing is known to be shared
     "Which of these drives the model has seen in training or selection"
     found = []
-    for name, split in metadata.get('data', {}).get('splits', {}).items():
+    for name, split in (metadata.get('data') or {}).get('splits', {}).items():
         if names and name.split('_')[-1] not in names: continue  # 'init_train' is training, too
         both = set(prints) & set(split['episodes'])
         if both: found.append(f"{len(both)} of {len(prints)} drives are in the {name} split "

@@ -7,8 +7,14 @@ __all__ = ['SPEEDS', 'drive_confusions', 'Interval', 'metric_intervals', 'recall
            'share_interval', 'alarm_table', 'lead_times', 'lead_time_report', 'alarm_rules', 'drive_names',
            'metric_report', 'report_text', 'main']
 
+# %% ../nbs/54_honesty.ipynb #be3ad81a
+from .cli import sim_metrics
+
+# %% ../nbs/54_honesty.ipynb #1da9c4db
+if __name__ == '__main__' and __spec__: raise SystemExit(sim_metrics())  # python -m sim_nb.honesty
+
 # %% ../nbs/54_honesty.ipynb #91c0649c
-import argparse, re
+import re
 from dataclasses import asdict, dataclass
 import numpy as np
 from scipy import stats
@@ -129,10 +135,8 @@ def share_interval(
 
 # %% ../nbs/54_honesty.ipynb #d86059d1
 from .files import write_json
-from .config import command
 from .data import episode_prints
 from .confidence import confidence_table
-from .graph import BACKENDS
 from .inference import SimV0Inference
 from .tables import text_table
 from .heldout import held_out, high_events, p_high, seen_before, window_seconds
@@ -260,39 +264,20 @@ def report_text(
     rows = [dict(metric=k, value=o['value'], low=o['low'], high=o['high'], windows=o['support'], drives=o['drives'])
             for k, o in report['metrics'].items()]
     parts = [f'NOT HELD OUT: {o}' for o in report['seen']] + [report['guarantee']]*bool(report['guarantee'])
-    parts += [f"{report['windows']:,} windows of {report['drives']} drives, {report['dt']:.3g} s apart; intervals over drives", text_table(rows),
-             'How sure: calibration error (ECE) and order (AURC) of the risk answers', text_table(report['confidence'])]
+    parts += [f"{report['windows']:,} windows of {report['drives']} drives, {report['dt']:.3g} s apart; intervals over drives",
+             text_table(rows), 'How sure: calibration error (ECE) and order (AURC) of the risk answers', text_table(report['confidence'])]
     for name, a in report['alarms'].items():
         drives = a['recall']['drive']
-        parts += [f'Alarm: {name}', f"Caught: within {report['within']} windows of the start of a high event", text_table(a['caught']),
-                  'Seconds of warning before the start of an event', text_table([a['lead_time']]),
+        parts += [f'Alarm: {name}', f"Caught: within {report['within']} windows of the start of a high event",
+                  text_table(a['caught']), 'Seconds of warning before the start of an event', text_table([a['lead_time']]),
                   f'Recall of high by drive (the worst {worst} of {len(drives)})', text_table(drives[:worst]),
                   *(o for k in ('speed', 'reason') for o in (f'by {k}', text_table(a['recall'][k])))]
     return '\n\n'.join(parts)
 
-@command
-def main(
-    args=None,  # list of words; None: those of the command line
-):
+@sim_metrics.runs
+def main(a):  # the words of `sim_metrics`
     "`sim_metrics`: metrics with intervals over drives, recall in slices, seconds of warning"
-    p = argparse.ArgumentParser('sim_metrics', description='Metrics with intervals over drives, recall of high in slices, seconds of warning.')
-    p.add_argument('--checkpoint', required=True, help='a checkpoint file, or a run folder and then its best one')
-    p.add_argument('--data', required=True, help="a split's path, opened by the class that opened the training data")
-    p.add_argument('--set', nargs='+', action='extend', default=[], metavar='KEY=VALUE',
-                   help='open the data otherwise than in training, e.g. data.dataset_kwargs.camera=rear')
-    p.add_argument('--dt', type=float, help='seconds from one window to the next; default: of the dataset')
-    p.add_argument('--horizon', type=float, default=3., help='longest warning that counts, seconds (default 3)')
-    p.add_argument('--within', type=int, help='windows of an event in which the alarm must sound; default: as certified, or 5')
-    p.add_argument('--confidence', type=float, default=.95, help='of the intervals (default 0.95)')
-    p.add_argument('--out', help='JSON file to write')
-    p.add_argument('--device', default='cpu', help='cpu, cuda, cuda:1, mps')
-    p.add_argument('--backend', default='torch', choices=list(BACKENDS), help='how to compute (default torch, the reference)')
-    p.add_argument('--batch-size', type=int, help='windows per batch; default: as in training')
-    a = p.parse_args(args)
-    report = metric_report(SimV0Inference(a.checkpoint, a.device, a.backend).open_as(a.set), a.data, a.dt, a.horizon, a.confidence, a.batch_size, a.within)
+    inf = SimV0Inference(a.checkpoint, a.device, a.backend).open_as(a.set, a.trust_code)
+    report = metric_report(inf, a.data, a.dt, a.horizon, a.confidence, a.batch_size, a.within)
     print(report_text(report))
     if a.out: write_json(a.out, report)
-
-# %% ../nbs/54_honesty.ipynb #a7e40b92
-#| eval: false
-if __name__ == '__main__': main()

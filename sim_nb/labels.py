@@ -4,10 +4,11 @@
 
 # %% auto #0
 __all__ = ['RISKS', 'REASONS', 'ACTIONS', 'HIGH', 'IGNORE_INDEX', 'FRAMES', 'VIS_FEATS', 'TELEMETRY', 'WEIGHT', 'SAMPLE_ID',
-           'HEADS', 'CHANNELS', 'Head', 'label_maps', 'label_id', 'did_you_mean', 'Channel']
+           'HEADS', 'CHANNELS', 'COLUMN', 'MOVED', 'Head', 'label_maps', 'label_id', 'did_you_mean', 'Channel',
+           'channel', 'beyond_limit', 'moved']
 
 # %% ../nbs/00_labels.ipynb #ad70acba
-import difflib
+import difflib, importlib
 from dataclasses import dataclass
 
 # %% ../nbs/00_labels.ipynb #31972e10
@@ -89,3 +90,47 @@ CHANNELS = (
     Channel('gz', 'rad/s', 'yaw rate of the gyroscope', 20., -1),
     Channel('v',  'm/s',   'forward speed of the wheels', 20.),
     Channel('w',  'rad/s', 'yaw rate of the wheels, left positive', 20., -1))
+
+# %% ../nbs/00_labels.ipynb #72bf3671
+COLUMN = {c.name: i for i, c in enumerate(CHANNELS)}  # name of a channel -> its place in the vector
+
+def channel(
+    x,         # telemetry [..., 8], an array or a tensor
+    *names,    # of channels; several give [..., n]
+):             # the numbers of one channel [...], or of several
+    "Channels by name"
+    at = [COLUMN[o] for o in names]
+    return x[..., at[0] if len(at) == 1 else at]
+
+# %% ../nbs/00_labels.ipynb #6a21afa4
+def beyond_limit(
+    x,          # telemetry, a numpy array [..., 8]
+):              # bool [..., 8]; not true for NaN
+    "Values that no rover of this kind can have"
+    return abs(x) > [c.limit for c in CHANNELS]
+
+# %% ../nbs/00_labels.ipynb #f10d6ca0
+MOVED = {  # old room -> the room of today: names
+    'config': {'files': 'cache_home'},
+    'checkpoint': {'files': 'read_jsonl write_jsonl'},
+    'learner': {'data': 'seed_everything'},
+    'lerobot': {'columns': 'LabelSuspect Source TELEMETRY_PRESETS feature_names label_values likely_unit window_rows',
+                'drives': 'Drives FrameFolder drive_folders drive_layout', 'video': 'VideoInfo'},
+    'ood': {'lint': 'Finding LINT_RULES lint_telemetry'},
+    'plots': {'watch': 'overlay overlay_video'},
+    'trust': {'heldout': 'high_events'},
+    'report': {'tables': 'STYLE cell_text html_table text_table'},
+    'vision': {'cache': 'FeatureCache SampleFrames cache_features cache_path cache_root cached_dataset encode_ahead '
+                        'frame_batches frames_identity frames_of main prefetch', 'files': 'file_digest',
+               'encode': 'DTYPES PATHS FastPath FusedConv candidates choose_path fuse_convs one_thread padded_kernel ready_path'}}
+
+# %% ../nbs/00_labels.ipynb #185145f5
+def moved(
+    room: str,    # a room that lost names, e.g. 'lerobot'
+):                # its `__getattr__`
+    "Find the names of `MOVED` where they live now"
+    home = {name: o for o, names in MOVED[room].items() for name in names.split()}
+    def find(name):
+        if name not in home: raise AttributeError(f"module 'sim_nb.{room}' has no attribute {name!r}")
+        return getattr(importlib.import_module(f'sim_nb.{home[name]}'), name)
+    return find

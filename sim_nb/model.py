@@ -7,12 +7,13 @@ __all__ = ['log', 'POOLINGS', 'check_dims', 'HideFeatures', 'VisionProjector', '
            'Standardize', 'Waves', 'TelemetryMLP', 'Heads', 'batch_inputs', 'SimV0Model', 'decode']
 
 # %% ../nbs/25_model.ipynb #97f69e38
-import logging
+import inspect, logging
 from contextlib import nullcontext
 import torch
-from fastcore.basics import patch, store_attr
+from fastcore.basics import patch
 from torch import nn
 
+from .config import ModelConfig
 from .data import TelemetryStats
 from .labels import CHANNELS, FRAMES, HEADS, SAMPLE_ID, TELEMETRY, VIS_FEATS, label_maps
 from .fast import load_fast
@@ -175,9 +176,20 @@ def batch_inputs(
         if k not in batch: raise KeyError(f"batch lacks {k!r}: expected {key!r} and {TELEMETRY!r}, got {list(batch)}")
     return batch
 
+# %% ../nbs/25_model.ipynb #70b9e3d5
+def _with_options(init):
+    "Give `init` the signature that the options of `ModelConfig` make of its `**options`"
+    sig, kind = inspect.signature(init), inspect.Parameter.KEYWORD_ONLY
+    own = [p for p in sig.parameters.values() if p.kind != p.VAR_KEYWORD]
+    more = [inspect.Parameter(k, kind, default=f.default, annotation=f.annotation)
+            for k, f in ModelConfig.model_fields.items() if k not in sig.parameters]
+    init.__signature__ = sig.replace(parameters=own + more)
+    return init
+
 # %% ../nbs/25_model.ipynb #9a726619
 class SimV0Model(nn.Module):
     "Frames or their features, and telemetry -> risk, reason, action and confidence, through a frozen LLM"
+    @_with_options
     @torch.inference_mode(False)  # a model made inside one trains too
     def __init__(self,
         llm_name_or_path: str,             # decoder-only LLM, see `load_llm`
@@ -188,26 +200,15 @@ class SimV0Model(nn.Module):
         use_cached_vis_feats: bool = True, # batches hold `vis_feats`; False: raw `frames`
         vision_encoder_name: str = None,   # frozen vision encoder, needed for raw frames
         *,
-        vision_features: str = None,       # which output of the encoder; None: its default
-        pooling: str = 'mean',             # 'mean' (segment averages) or 'attention'
-        skip: bool = False,                # the heads also see the prefix tokens, past the LLM
-        head_width: int = 0,               # hidden layer that the heads share; 0: none
-        input_norm: bool = True,           # normalise the prefix tokens and scale them to the LLM's embeddings
-        tune_norms: bool = False,          # train the norms of the LLM too
-        llm_layers: int = None,            # use the first layers of the LLM; None: all
-        gradient_checkpointing: bool = False,    # less memory in the backward pass, more time
-        dropout: float = 0.,               # dropout in the adapters and before the heads
-        feature_dropout: float = 0.,       # share of the vision features hidden in training
-        vision_dropout: float = 0.,        # share of the windows that train without visual tokens
-        telemetry_bands: int = 0,          # sines and cosines per telemetry channel, see `Waves`
-        frozen_dtype: str = 'fp32',        # of the frozen LLM: 'fp32'; 'auto' or 'bf16' for `load_fast`'s fast path
         telemetry_stats: TelemetryStats = None,  # of the training split; needed before the first forward
+        **options,                         # the other fields of `ModelConfig`, by name
     ):
         super().__init__()
-        store_attr('llm_name_or_path,F,K,use_cached_vis_feats,vision_encoder_name,vision_features,pooling,skip,'
-                   'head_width,input_norm,tune_norms,llm_layers,gradient_checkpointing,dropout,feature_dropout,'
-                   'vision_dropout,telemetry_bands,frozen_dtype')
-        self.llm = load_fast(llm_name_or_path, llm_layers, gradient_checkpointing, tune_norms, frozen_dtype)
+        cfg = ModelConfig(llm_name_or_path=llm_name_or_path, dv=dv, d=d, F=F, K=K, vision_encoder_name=vision_encoder_name,
+                          use_cached_vis_feats=use_cached_vis_feats, **options)
+        for k, v in dict(cfg).items(): setattr(self, k, v)
+        self.llm = load_fast(self.llm_name_or_path, self.llm_layers, self.gradient_checkpointing, self.tune_norms,
+                             self.frozen_dtype)
         self.encoder = None if use_cached_vis_feats else self._load_encoder()
         self._set_widths(dv, d)
         self._make_adapters()
@@ -232,8 +233,6 @@ def _set_widths(self: SimV0Model, dv, d):
 @patch
 def _load_encoder(self: SimV0Model):
     "The frozen vision encoder, for raw frames"
-    if not self.vision_encoder_name:
-        raise ValueError("vision_encoder_name is missing: raw frames (use_cached_vis_feats=False) need an encoder")
     from sim_nb.vision import load_encoder
     return load_encoder(self.vision_encoder_name, features=self.vision_features).requires_grad_(False)
 
@@ -241,8 +240,6 @@ def _load_encoder(self: SimV0Model):
 @patch
 def _make_adapters(self: SimV0Model):
     "Projector, pooling, telemetry MLP, task token, norm and heads"
-    if self.pooling not in POOLINGS:
-        raise ValueError(f"unknown pooling {self.pooling!r}: expected one of {list(POOLINGS)}")
     self.projector = VisionProjector(self.dv, self.d, self.dropout, self.feature_dropout)
     self.pool = POOLINGS[self.pooling](self.d, self.F, self.K)
     self.telemetry_mlp = TelemetryMLP(self.d, self.dropout, self.telemetry_bands)
@@ -383,17 +380,13 @@ def load_trainable_state_dict(self: SimV0Model,
     self.load_state_dict(state, strict=False)
 
 # %% ../nbs/25_model.ipynb #e1f1f9e2
-_ARGS = ('llm_name_or_path', 'dv', 'd', 'F', 'K', 'use_cached_vis_feats', 'vision_encoder_name',  # the contract's
-         'vision_features', 'pooling', 'skip', 'head_width', 'input_norm', 'tune_norms', 'llm_layers',
-         'gradient_checkpointing', 'dropout', 'feature_dropout', 'vision_dropout', 'telemetry_bands', 'frozen_dtype')
-
 @patch
 def get_metadata(self: SimV0Model) -> dict:  # plain data
     "What is needed to rebuild the model, without its weights"
     st = self.telemetry_mlp[0]
     stats = TelemetryStats(st.mean, st.std).to_dict() if st.ready else None
-    return {**{k: getattr(self, k) for k in _ARGS}, 'llm_name_or_path': str(self.llm_name_or_path),
-            'llm_fingerprint': self.llm.fingerprint, 'vision_fingerprint': getattr(self.encoder, 'fingerprint', None),
+    return {**{k: getattr(self, k) for k in ModelConfig.model_fields}, 'llm_fingerprint': self.llm.fingerprint,
+            'vision_fingerprint': getattr(self.encoder, 'fingerprint', None),
             'label_maps': label_maps(), 'telemetry_stats': stats}
 
 # %% ../nbs/25_model.ipynb #7df8b8e1
@@ -403,9 +396,11 @@ def from_metadata(cls: SimV0Model,
     **changes,        # arguments to change, e.g. frozen_dtype='fp32'
 ) -> SimV0Model:      # a new model with fresh adapters
     "Rebuild a model from its metadata"
-    missing = [k for k in _ARGS[:7] if k not in metadata]  # the contract's; the others are options with a default
+    params = inspect.signature(cls).parameters.values()
+    needed = [p.name for p in params if p.kind == p.POSITIONAL_OR_KEYWORD]  # the others are options with a default
+    missing = [k for k in needed if k not in metadata]
     if missing: raise KeyError(f"metadata lacks {missing}: expected what `get_metadata` gives")
-    args, stats = {k: metadata[k] for k in _ARGS if k in metadata}, metadata.get('telemetry_stats')
+    args, stats = {k: metadata[k] for k in ModelConfig.model_fields if k in metadata}, metadata.get('telemetry_stats')
     model = cls(**{**args, **changes}, telemetry_stats=TelemetryStats.from_dict(stats) if stats else None)
     own = model.get_metadata()
     for k in ('llm_fingerprint', 'vision_fingerprint'):

@@ -18,7 +18,7 @@ from fastcore.basics import patch
 from .labels import CHANNELS, VIS_FEATS
 from .data import ColumnDataset, DummySimDataset, FrameDataset, make_dl
 from .heldout import CalibrationError
-from .config import moved
+from .labels import moved
 
 # %% ../nbs/53_ood.ipynb #131ccf66
 __getattr__ = moved('ood')

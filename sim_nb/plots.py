@@ -9,7 +9,7 @@ __all__ = ['RISK_COLORS', 'plot_curve', 'plot_confusion', 'plot_frames', 'plot_s
 import matplotlib.pyplot as plt
 import numpy as np
 from .labels import CHANNELS, HEADS, IGNORE_INDEX, RISKS, did_you_mean
-from .config import moved
+from .labels import moved
 
 # %% ../nbs/04_plots.ipynb #fa12564b
 __getattr__ = moved('plots')

@@ -14,7 +14,7 @@ from .tables import Report
 import numpy as np
 from .labels import HEADS, HIGH, IGNORE_INDEX
 from .metrics import compute_metrics, confusion, false_alarm_rate
-from .config import moved
+from .labels import moved
 
 # %% ../nbs/36_report.ipynb #6845379d
 __getattr__ = moved('report')

@@ -8,7 +8,7 @@ __all__ = ['log', 'CODES', 'ALARM', 'STREAM_ENCODERS', 'RATE_FACTOR', 'fail_safe
            'run_drive']
 
 # %% ../nbs/43_stream.ipynb #35d59719
-import difflib, logging, math, threading, time, timeit
+import difflib, functools, logging, math, threading, time
 from collections import Counter, deque
 
 # %% ../nbs/43_stream.ipynb #05a8491d
@@ -16,11 +16,14 @@ import numpy as np
 import torch
 from fastcore.basics import patch
 from .labels import CHANNELS, HEADS, TELEMETRY, VIS_FEATS
-from .data import build_dataset, spacing_doubt
+from .data import spacing_doubt
+from .lint import Senses, moving
 from .model import decode
-from .runtime import OnnxGraph, check_finite, is_grave
-from .graph import OnnxBackend, _key, cached_graph, export_encoder, features_model
-from .vision import FastPath, encode_plain, load_encoder, one_thread, resize_frames
+from .backends import OnnxGraph, fastest, shortest, try_ways, way
+from .runtime import check_finite, is_grave
+from .graph import OnnxBackend, features_model
+from .vision import encode_plain, resize_frames
+from .encode import FastPath, _key, cached_graph, export_encoder, one_thread
 from .inference import SimV0Inference
 
 log = logging.getLogger(__name__)
@@ -34,6 +37,9 @@ CODES = {  # code -> (action, what happened)
     'bad_telemetry': ('stop', 'a telemetry value or its time is missing, or not a finite number'),
     'out_of_range':  ('slow', 'a telemetry value is beyond the limit of its channel'),
     'bad_clock':     ('stop', 'a time is not a finite number, is that of the frame before, or lies after `now`: the frame is left out'),
+    'blind':         ('stop', 'the picture is black, white or of one colour'),
+    'frozen_camera': ('stop', 'the picture stays the same while the rover moves'),
+    'stuck_sensor':  ('stop', 'the reading stays the same while the rover moves'),
     'clock_back':    ('stop', 'the clock was set back: the ring starts again'),
     'gap':           ('stop', 'too much time between two frames: the ring starts again'),
     'wrong_rate':    ('stop', 'the frames come more than twice as fast or as slow as in training'),
@@ -62,6 +68,7 @@ def check_frame(
 ) -> str:
     "What is wrong with a frame"
     if frame is None: return 'no frame came'
+    if isinstance(frame, np.ma.MaskedArray): return 'expected a whole picture, got a masked array'
     if not isinstance(frame, np.ndarray): return f'expected a numpy array, got {type(frame).__name__}'
     if frame.dtype != np.uint8: return f'expected uint8, got {frame.dtype}'
     if frame.ndim != 3 or frame.shape[2] != 3 or not frame.size: return f'expected [H, W, 3], got {list(frame.shape)}'
@@ -72,10 +79,14 @@ def check_telemetry(
     x,        # 8 numbers, in the units of `CHANNELS`
 ) -> tuple:   # float32 [8] or None, code, detail
     "What is wrong with a reading"
-    try: a = np.asarray(x, np.float32).reshape(-1) if x is not None else np.zeros(0)
-    except (TypeError, ValueError, OverflowError, RuntimeError): return None, 'bad_telemetry', f'expected {len(CHANNELS)} numbers, got {type(x).__name__}'
-    if a.shape != (len(CHANNELS),): return None, 'bad_telemetry', f'expected {len(CHANNELS)} numbers, got {a.size}'
-    for c, v in zip(CHANNELS, a):
+    bad = lambda came: (None, 'bad_telemetry', f'expected {len(CHANNELS)} numbers, got {came}')
+    if x is None or isinstance(x, np.ma.MaskedArray): return bad('nothing' if x is None else 'a masked array')
+    try: a = np.asarray(x)
+    except Exception: return bad(type(x).__name__)   # whatever a stranger's object does
+    if a.dtype.kind not in 'iuf': return bad(f'{type(x).__name__} of {a.dtype}' if a.size else '0')
+    with np.errstate(over='ignore'): a = a.astype(np.float32).reshape(-1)
+    if a.shape != (len(CHANNELS),): return bad(a.size)
+    for c, v in zip(CHANNELS, a.tolist()):
         if not math.isfinite(v): return None, 'bad_telemetry', f'{c.name} is {v}'
         if abs(v) > c.limit: return None, 'out_of_range', f'{c.name} is {v:g} {c.unit}, the limit is {c.limit:g}'
     return a, 'ok', ''
@@ -134,7 +145,6 @@ def check_skew(
 # %% ../nbs/43_stream.ipynb #22289179
 def _onnx_encoder(enc):
     "An encoder through ONNX Runtime"
-    if enc._mean.device.type != 'cpu': raise ValueError(f"encoder='onnx' runs on the CPU, not on {enc._mean.device}: take 'torch' or 'fused'")
     path = cached_graph('encoder', _key(enc.describe()), lambda p: export_encoder(enc, p))
     graph = _quicker(OnnxGraph(path, 1), OnnxGraph(path), np.zeros((1, 3, *enc.size), np.uint8))
     def encode(frames):
@@ -144,45 +154,48 @@ def _onnx_encoder(enc):
 
 def _quicker(one, every, frame):
     "The graph on one thread, unless all threads are a third faster: to wake threads between two frames takes time too"
-    s = [min(timeit.repeat(lambda: graph(frames=frame), number=1, repeat=5)) for graph in (one, every)]
-    return one if s[0] < 1.33*s[1] else every
+    a, b = (shortest(lambda: graph(frames=frame), 5) for graph in (one, every))
+    return one if a < 1.33*b else every
+
+# %% ../nbs/43_stream.ipynb #a9d73924
+def _fast_encoder(dtype, enc): return FastPath(enc, dtype, str(enc._mean.device))
 
 def _fused_encoder(enc):
-    "`FastPath` where the encoder is; on a GPU in the half precision that it knows"
-    dev = enc._mean.device
-    if dev.type != 'cuda': return FastPath(enc, device=str(dev))
-    return FastPath(enc, 'bf16' if torch.cuda.is_bf16_supported() else 'fp16', str(dev))
+    "fp32 on a CPU; on a GPU the half precision that it knows"
+    if enc._mean.device.type != 'cuda': return _fast_encoder('fp32', enc)
+    return _fast_encoder('bf16' if torch.cuda.is_bf16_supported() else 'fp16', enc)
 
-STREAM_ENCODERS = {'torch': lambda enc: lambda x: encode_plain(enc, x), 'fused': _fused_encoder, 'onnx': _onnx_encoder}
+STREAM_ENCODERS = {  # a word of `encoder` -> what makes it of an `Encoder`
+    'torch': lambda enc: lambda x: encode_plain(enc, x), 'fused': _fused_encoder, 'onnx': _onnx_encoder,
+    **{o: functools.partial(_fast_encoder, o) for o in ('fp32', 'fp16', 'bf16')}}
 
 def frame_encoder(
-    enc,        # an `Encoder`; it computes on the device where it is
-    how: str,   # 'torch', 'fused' or 'onnx'
-):              # uint8 [N, H, W, 3] -> float32 [N, dv]
+    enc,               # an `Encoder`; it computes on the device where it is
+    how: str,          # a word of `encoder`, see `words`; 'auto': the fastest for one picture that passes its check
+    tol: float = .02,  # largest relative difference from the reference, for 'auto'
+):                     # uint8 [N, H, W, 3] -> float32 [N, dv]
     "A way to encode frames, by name"
-    if how not in STREAM_ENCODERS: raise ValueError(f"unknown encoder path {how!r}: expected one of {list(STREAM_ENCODERS)}")
-    return STREAM_ENCODERS[how](enc)
+    if way('encoder', how, enc._mean.device).name != 'auto': return STREAM_ENCODERS[how](enc)
+    names = [o for o in STREAM_ENCODERS if enc._mean.device.type == 'cpu' or way('encoder', o).devices == 'any']
+    pic = np.random.default_rng(0).integers(0, 256, (1, *enc.size, 3), dtype=np.uint8)
+    want = encode_plain(enc, pic).cpu()
+    error = lambda encode: ((encode(pic).cpu() - want).norm()/want.norm().clamp(min=1e-9)).item()
+    return fastest('encoder', try_ways('encoder', names, lambda o: STREAM_ENCODERS[o](enc), error, lambda encode: encode(pic), 5), tol).ready
 
 # %% ../nbs/43_stream.ipynb #9beb4ecf
 def stream_encoder(
     inf: SimV0Inference,  # the trained model
 ):                        # its `Encoder`
     "The encoder whose features the model takes"
-    m = inf.metadata
-    if inf.model.encoder is not None: return inf.model.encoder
-    if not m.get('vision_encoder_name'): raise ValueError(f"{inf.path} does not say which encoder made its features: a stream of frames needs one")
-    enc = load_encoder(m['vision_encoder_name'], m['vision_features'])
-    if enc.fingerprint != m['vision_fingerprint']: raise ValueError(
-        f"the encoder {enc.name!r} has other weights ({enc.fingerprint[:12]}) than in training ({m['vision_fingerprint'][:12]})")
-    return enc
+    return inf.encoder()
 
 # %% ../nbs/43_stream.ipynb #8f8b82ca
 class SimStream:
     "Live decisions: one frame in, one decision out"
     def __init__(self,
-        source,                 # a checkpoint, a run folder, or a `SimV0Inference`
-        backend='torch',        # for a checkpoint: 'torch', 'int8', 'onnx' or 'onnx-int8'
-        encoder='torch',        # 'torch', 'fused' or 'onnx', see `frame_encoder`
+        source,                 # a checkpoint, a run folder, a Learner, or a `SimV0Inference`
+        backend='torch',        # for a checkpoint: a word of `backend`, see `words`
+        encoder='torch',        # a word of `encoder`, see `words` and `frame_encoder`
         max_gap_s=None,         # longest time between two frames of one window, seconds; None: 2.5 times `frame_spacing_s`, or .25
         max_age_s=.5,           # from this age on a decision is stale, seconds
         deadline_s=.1,          # longest time a decision may take, seconds
@@ -190,6 +203,9 @@ class SimStream:
         clock=time.perf_counter,  # measures how long a decision takes, seconds
         max_skew_s=.1,          # longest time between a reading and its frame, seconds; needs `telemetry_t` in `push`
         frame_spacing_s=None,   # usual time between two frames in training, seconds; None: what the checkpoint says
+        frozen_s=.5,            # so long may the picture stay the same while the rover moves, seconds; None: for ever
+        stuck_s=1.5,            # so long may the reading stay the same while the rover moves, seconds; None: for ever
+        blind=True,             # black, white and flat pictures decide nothing
         device=None,            # for encoder and model: 'cpu', 'cuda', ...; None: that of the `SimV0Inference`, or the CPU
     ):
         self.inf = source if isinstance(source, SimV0Inference) else SimV0Inference(source, device or 'cpu', backend)
@@ -197,9 +213,10 @@ class SimStream:
             f"device {str(device)!r} is not that of the given SimV0Inference, {str(self.inf.device)!r}: give one of the two")
         self.frame_spacing_s = self.inf.frame_spacing_s if frame_spacing_s is None else frame_spacing_s
         if max_gap_s is None: max_gap_s = 2.5*self.frame_spacing_s if self.frame_spacing_s is not None else .25
-        for k, v in dict(frame_spacing_s=self.frame_spacing_s, max_gap_s=max_gap_s, max_age_s=max_age_s, deadline_s=deadline_s, max_skew_s=max_skew_s).items():
+        for k, v in dict(frame_spacing_s=self.frame_spacing_s, max_gap_s=max_gap_s, max_age_s=max_age_s, deadline_s=deadline_s, max_skew_s=max_skew_s, frozen_s=frozen_s, stuck_s=stuck_s).items():
             if v is not None and not v > 0: raise ValueError(f"{k}: expected seconds above 0, got {v}")
         self.max_gap_s, self.max_age_s, self.deadline_s, self.max_skew_s, self.clock = max_gap_s, max_age_s, deadline_s, max_skew_s, clock
+        self.senses = Senses(frozen_s, stuck_s, blind)
         self.camera_shape = tuple(frame_shape) if frame_shape else None
         self.cached = self.inf.model.encoder is None
         self.encoder = stream_encoder(self.inf).to(self.inf.device)
@@ -215,6 +232,7 @@ def reset(self: SimStream):
     with self.lock:
         self.ring = deque(maxlen=self.inf.model.F)
         self.frame_shape = self.camera_shape
+        self.senses.reset()
         self.steps, self.warned = deque(maxlen=max(self.ring.maxlen - 1, 3)), False
         self.last_t, self.last = None, fail_safe('no_frame', None)
         self.codes, self.times, self.encoded = Counter(), deque(maxlen=10_000), 0
@@ -257,19 +275,30 @@ def warm_up(self: SimStream,
 RATE_FACTOR = 2.  # a camera may be up to so many times faster or slower than in training
 
 @patch
-def _take(self: SimStream, frame, t, now=None):
+def _take(self: SimStream, frame, t, now=None, x=None):
     "Check times and frame, and put the features into the ring; code and detail"
     code, detail = check_clock(t, self.last_t, self.max_gap_s)
     age, why = check_age(seconds(t), now, self.max_age_s) if now is not None else ('ok', '')
     if 'bad_clock' in (code, age): return 'bad_clock', detail if code == 'bad_clock' else why
-    if code != 'ok': self.ring.clear()
+    if code != 'ok': self.ring.clear(); self.senses.reset()
     if code == 'clock_back': self.steps.clear()
     wrong = check_frame(frame, self.frame_shape)
     if wrong: return 'bad_frame', wrong
-    self.ring.append(self._features(np.ascontiguousarray(frame)))
+    sight, what = self._sense(frame, seconds(t), x)
+    if sight not in ('blind', 'frozen_camera'): self.ring.append(self._features(np.ascontiguousarray(frame))); self.encoded += 1
     if code != 'clock_back' and self.last_t is not None: self.steps.append(seconds(t) - self.last_t)
-    self.last_t, self.frame_shape, self.encoded = seconds(t), frame.shape, self.encoded + 1
+    self.last_t, self.frame_shape = seconds(t), frame.shape
+    if (code, age) == ('ok', 'ok') and sight != 'ok': return sight, what
     return (age, why) if code == 'ok' else (code, f'{detail}; {o}' if (o := self._rate_doubt()) else detail)
+
+@patch
+def _sense(self: SimStream, frame, t, x):
+    "Do camera and sensors live? What a dead one showed is forgotten, so that it decides nothing later"
+    sight, what = self.senses.see(frame, t, x is not None and bool(moving(x)))
+    full = len(self.ring) == self.ring.maxlen   # a replay has one reading for the frames before its first decision
+    felt, why = self.senses.feel(x, t) if x is not None and full else ('ok', '')
+    if sight != 'ok': self.ring.clear()
+    return (sight, what) if sight != 'ok' else (felt, why)
 
 @patch
 def _rate_doubt(self: SimStream):
@@ -284,11 +313,11 @@ def _rate_doubt(self: SimStream):
 @torch.inference_mode()
 def _decide(self: SimStream, frame, telemetry, t, now=None, telemetry_t=None):
     "One decision, or an exception"
-    code, detail = self._take(frame, t, now)
+    x, felt, about = check_telemetry(telemetry)
+    code, detail = self._take(frame, t, now, x)
     if code == 'ok': code, detail = check_skew(seconds(t), telemetry_t, self.max_skew_s)
     if code != 'ok': return fail_safe(code, t, detail)
-    x, code, detail = check_telemetry(telemetry)
-    if code != 'ok': return fail_safe(code, t, detail)
+    if felt != 'ok': return fail_safe(felt, t, about)
     F = self.inf.model.F
     if len(self.ring) < F: return fail_safe('warming_up', t, f'{len(self.ring)} of {F} frames')
     if self.frame_spacing_s and F > 1 and (doubt := self._rate_doubt()): return fail_safe('wrong_rate', t, doubt)
@@ -385,7 +414,7 @@ def run_drive(
     fps=None,            # frame rows per second; None: what the dataset says
 ) -> list:               # one decision per frame; with `row`, and `risk_true` where it is known
     "Replay one recorded drive"
-    ds = data if hasattr(data, 'iter_frames') else _open_frames(stream.inf, data)
+    ds = data if hasattr(data, 'iter_frames') else stream.inf.opened.open_data(data)
     rate = fps or getattr(ds, 'fps', None)
     if not rate: raise ValueError(f"{type(ds).__name__} does not say its frame rate: give fps")
     own = _windows_of(ds, episode)
@@ -404,11 +433,6 @@ def _windows_of(ds, episode):
     known = [f'{k} ({v})' for k, v in names.items()] or [str(o) for o in ids]
     raise ValueError(f"no episode {episode!r}" + (f", did you mean {' or '.join(near)}?" if near else ':') +
                      f" expected one of {len(known)}: {', '.join(known[:20])}{' ...' if len(known) > 20 else ''}")
-
-def _open_frames(inf, path):
-    spec = inf.metadata.get('data')
-    if spec is None: raise ValueError(f"{inf.path} does not say how its data was opened: give a dataset instead of a path")
-    return build_dataset(spec['dataset_class_path'], str(path), **spec['dataset_kwargs'])
 
 def _replay(stream, ds, own, rate):
     "Decisions for the frames of some windows"

@@ -7,17 +7,23 @@ __all__ = ['log', 'TEMPERATURES', 'MIN_WINDOWS', 'MARGIN', 'allowed_misses', 'un
            'in_words', 'nll', 'fit_temperature', 'confidence_pairs', 'fit_temperatures', 'calibrate',
            'write_calibrated', 'main']
 
+# %% ../nbs/51_trust.ipynb #011e81e3
+from .cli import sim_calibrate
+
+# %% ../nbs/51_trust.ipynb #ec4cb454
+if __name__ == '__main__' and __spec__: raise SystemExit(sim_calibrate())  # python -m sim_nb.trust
+
 # %% ../nbs/51_trust.ipynb #faabeea2
-import argparse, logging, math, shutil
+import logging, math, shutil
 from dataclasses import dataclass, asdict
 from datetime import datetime, timezone
 from pathlib import Path
 import numpy as np
 from scipy import optimize, special, stats
 from .labels import HEADS, HIGH, IGNORE_INDEX
-from .config import command, moved
+from .labels import moved
 from .metrics import confusion, false_alarm_rate
-from .heldout import UNITS, CalibrationError, HeldOut, held_out, p_high, seen_before, window_seconds
+from .heldout import CalibrationError, HeldOut, held_out, p_high, seen_before, window_seconds
 from .heldout import unit_scores
 
 log = logging.getLogger(__name__)
@@ -177,12 +183,10 @@ def _labelled(logits, targets, name):
     return z, y
 
 # %% ../nbs/51_trust.ipynb #5868c1ac
-import torch
-from .files import check_writable
-from .checkpoint import find_checkpoint, plain, read_checkpoint, save_plain
+from .checkpoint import CheckpointError, find_checkpoint, plain, read_checkpoint, save_plain
 from .data import episode_prints, episode_split
-from .graph import BACKENDS
 from .inference import SimV0Inference
+from .files import check_writable
 
 # %% ../nbs/51_trust.ipynb #7bbf3088
 def confidence_pairs(
@@ -257,7 +261,7 @@ def _check_fit_data(inf, fit_data, prints, force):
 def _with_backends(inf, backends):
     "The model in each backend, the first one first"
     if isinstance(backends, str): backends = [backends]
-    return [inf if b == inf.backend else SimV0Inference(inf.path, inf.device, b) for b in dict.fromkeys(backends or [inf.backend])]
+    return [inf if b == inf.backend else SimV0Inference(inf.opened, inf.device, b) for b in dict.fromkeys(backends or [inf.backend])]
 
 def _fit_and_rest(inf, out, fit_data, share, seed, bs):
     "The part that fits temperatures and the part that certifies"
@@ -275,6 +279,7 @@ def write_calibrated(
     out=None,            # file to write; None: `calibrated.pt` beside the checkpoint
 ) -> Path:               # the file
     "A copy of the checkpoint that carries the calibration"
+    if checkpoint is None: raise CheckpointError("a Learner has no file that could carry the calibration: write it with learn.export() and calibrate that")
     path = find_checkpoint(checkpoint)
     ckpt = read_checkpoint(path)
     ckpt['metadata'] = {**ckpt['metadata'], 'calibration': calibration}
@@ -292,40 +297,15 @@ def _free_name(path):
     names = (path.with_name(f"{path.stem}.old{i or ''}{path.suffix}") for i in [0, *range(2, 10_000)])
     return next(o for o in names if not o.exists())
 
-# %% ../nbs/51_trust.ipynb #653af59c
-def _parser():
-    p = argparse.ArgumentParser('sim_calibrate', description='Certify the recall of "high" on held-out drives.',
-                                epilog='Exit code: 0 certified, 1 not certifiable or forced, 2 a wrong argument or drives that were seen.')
-    p.add_argument('--checkpoint', required=True, help='a checkpoint file, or a run folder and then its best one')
-    p.add_argument('--data', required=True, help="held-out split, opened by the class that opened the training data")
-    p.add_argument('--recall', type=float, default=.95, help='recall to guarantee (default 0.95)')
-    p.add_argument('--confidence', type=float, default=.95, help='of the guarantee (default 0.95)')
-    p.add_argument('--unit', choices=UNITS, default='episode', help='what counts once; window only for independent windows')
-    p.add_argument('--within', type=int, default=5, help='windows in which the alarm must sound (default 5)')
-    p.add_argument('--fit-data', help='another split for the temperatures, such as the validation split')
-    p.add_argument('--fit-share', type=float, default=.2, help='else this share of the drives fits them (default 0.2)')
-    p.add_argument('--out', help='file to write; default: calibrated.pt beside the checkpoint')
-    p.add_argument('--in-place', action='store_true', help='write the checkpoint itself; the old file is kept as NAME.old.pt')
-    p.add_argument('--force', action='store_true', help='also with data that the model has seen')
-    p.add_argument('--device', default='cpu', help='cpu, cuda, cuda:1, mps')
-    p.add_argument('--backend', nargs='+', default=['torch'], choices=list(BACKENDS), help='for which the certificate holds; several may be named')
-    p.add_argument('--batch-size', type=int, help='windows per batch; default: as in training')
-    p.add_argument('--set', nargs='+', action='extend', default=[], metavar='KEY=VALUE',
-                   help='open the data otherwise than in training, e.g. data.dataset_kwargs.camera=rear')
-    return p
-
 # %% ../nbs/51_trust.ipynb #1ff0d5e4
-@command
+@sim_calibrate.runs
 def main(
-    args=None,  # list of words; None: those of the command line
-) -> int:       # exit code: 0 certified, 1 not certifiable
+    a,     # the words of `sim_calibrate`
+) -> int:  # exit code: 0 certified, 1 not certifiable
     "`sim_calibrate`: temperatures and a recall certificate from held-out drives, kept in a checkpoint"
-    p = _parser()
-    a = p.parse_args(args)
-    if a.out and a.in_place: p.error('give either --out or --in-place')
     _check_rates(a.recall, a.confidence)
-    inf = SimV0Inference(a.checkpoint, a.device, a.backend[0]).open_as(a.set)
-    if 'splits' not in inf.metadata.get('data', {}):
+    inf = SimV0Inference(a.checkpoint, a.device, a.backend[0]).open_as(a.set, a.trust_code)
+    if 'splits' not in (inf.metadata.get('data') or {}):
         print('note: this checkpoint does not say which data it was trained on, so nothing was compared')
     check_writable(_place(inf.path, inf.path if a.in_place else a.out), '--out', parents=True)
     cal = calibrate(inf, a.data, a.recall, a.confidence, a.unit, a.within, a.fit_data, a.fit_share,
@@ -336,12 +316,9 @@ def main(
     print(cal['guarantee'])
     good = cal['certificate']['certified'] and not cal['data']['seen']
     if good: print(f"holds for the arithmetic {' and '.join(map(repr, cal['arithmetic']))}")
-    if not cal['certificate']['certified'] and not a.fit_data and cal['data']['fit_drives']: print(
-        f"drives that fitted the temperatures: {cal['data']['fit_drives']}; with --fit-data OTHER_DRIVES they would count too")
+    n = cal['data']['fit_drives']
+    if n and not cal['certificate']['certified'] and not a.fit_data:
+        print(f"drives that fitted the temperatures: {n}; with --fit-data OTHER_DRIVES they would count too")
     out = write_calibrated(inf.path, cal, inf.path if a.in_place else a.out)
     print(f"written to {out}: use it as --checkpoint {out}")
     return 0 if good else 1
-
-# %% ../nbs/51_trust.ipynb #d7c23022
-#| eval: false
-if __name__ == '__main__': raise SystemExit(main())

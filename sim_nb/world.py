@@ -12,23 +12,27 @@ __all__ = ['LAYOUTS', 'TEXTURES', 'FLOORS', 'WALLS', 'BOXES', 'ROCK', 'SHIRTS', 
            'WorldConfig', 'Drive', 'measure', 'break_sensor', 'make_drive', 'contact_sheet', 'label_balance',
            'drive_columns', 'make_world', 'tree_hash', 'parse_world', 'world_folder', 'WorldDataset', 'main']
 
+# %% ../nbs/15_world.ipynb #c56d0538
+from .cli import sim_world
+
+# %% ../nbs/15_world.ipynb #1f7491b3
+if __name__ == '__main__' and __spec__: raise SystemExit(sim_world())  # python -m sim_nb.world
+
 # %% ../nbs/15_world.ipynb #72f6bd8d
-import argparse, hashlib, json, math, os, shutil
+import hashlib, json, math, mujoco, os, shutil
+import numpy as np
 from collections import deque
 from concurrent.futures import BrokenExecutor
 from dataclasses import dataclass, field, fields, asdict
 from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
-import mujoco
-import numpy as np
 from fastcore.basics import patch
 from joblib import Parallel, delayed, parallel_config
 from PIL import Image as PILImage
 from tqdm import tqdm
-from .labels import REASONS, ACTIONS, HEADS, HIGH, IGNORE_INDEX
+from .labels import REASONS, ACTIONS, HEADS, HIGH, IGNORE_INDEX, COLUMN
 from .files import atomic_open, cache_folder, check_folder
-from .config import command
 from .video import encode_video, video_histogram
 from .lerobot import LeRobotDataset, LeRobotWriter, SIM_COLUMNS
 
@@ -412,11 +416,12 @@ MAX_ACC, MAX_TURN = 1.0, 3.0  # how fast commands change, m/s² and rad/s²
 def step(self:RoverSim,
     v,  # wanted forward speed, m/s
     w,  # wanted yaw rate, rad/s, left positive
-):      # float64 [8]: the true telemetry, averaged over the frame
-    "Drive for one frame"
+    n=SUBSTEPS,  # of physics; a frame has `SUBSTEPS`
+):      # float64 [8]: the true telemetry, averaged over these steps
+    "Drive for one frame, or for a part of one"
     self.tilt_gravity()
     dt, total, (cv, cw) = self.m.opt.timestep, np.zeros(8), self.command
-    for _ in range(SUBSTEPS):
+    for _ in range(n):
         cv += min(max(v - cv, -MAX_ACC*dt), MAX_ACC*dt)
         cw += min(max(w - cw, -MAX_TURN*dt), MAX_TURN*dt)
         self.d.ctrl[:] = (cv - cw*TRACK/2)/WHEEL, (cv + cw*TRACK/2)/WHEEL
@@ -425,7 +430,7 @@ def step(self:RoverSim,
         total[:7] += self.d.sensordata[:7]
         total[7] += (right - left) * WHEEL / TRACK
     self.command = cv, cw
-    return total / SUBSTEPS
+    return total / n
 
 # %% ../nbs/15_world.ipynb #c4bd00c8
 class Walker:
@@ -833,10 +838,10 @@ def measure(true, rng):
 # %% ../nbs/15_world.ipynb #559eb5e7
 def break_sensor(drive, fault, rng):
     "Apply one fault to a finished drive; labels stay"
-    t = drive.telemetry
-    if fault == 'drop_channel': t[:, rng.integers(8)] = 0
-    if fault == 'g_units': t[:, :3] /= 9.81
-    if fault == 'swapped_axes': t[:, [0, 1, 3, 4]] = t[:, [1, 0, 4, 3]]
+    t, at = drive.telemetry, lambda *names: [COLUMN[k] for k in names]
+    if fault == 'drop_channel': t[:, rng.integers(len(COLUMN))] = 0
+    if fault == 'g_units': t[:, at('ax', 'ay', 'az')] /= 9.81
+    if fault == 'swapped_axes': t[:, at('ax', 'ay', 'gx', 'gy')] = t[:, at('ay', 'ax', 'gy', 'gx')]
     if fault == 'frozen_frame':
         a = int(len(t)*rng.uniform(.1, .4))
         drive.frames[a:] = drive.frames[a]
@@ -1050,32 +1055,9 @@ class WorldDataset(LeRobotDataset):
     ): super().__init__(world_folder(path, workers) if str(path).startswith('world:') else path, **kwargs)
 
 # %% ../nbs/15_world.ipynb #8ec2366f
-@command
-def main(args=None):
+@sim_world.runs
+def main(a):  # the words of `sim_world`
     "Make a dataset of rover drives"
-    p = argparse.ArgumentParser(prog='sim_world', description=main.__doc__)
-    p.add_argument('--out', required=True, help='folder of the dataset')
-    p.add_argument('--episodes', type=int, default=100, help='how many drives (default 100)')
-    p.add_argument('--seed', type=int, default=0, help='another seed gives other scenes (default 0)')
-    p.add_argument('--split', default='train',
-                   help=f'one of {SPLITS}: scenes of one split are in no other (default train)')
-    p.add_argument('--size', type=int, default=128, help='picture size in pixels (default 128)')
-    p.add_argument('--seconds', type=float, nargs=2, default=(15, 20), metavar=('FROM', 'TO'),
-                   help='length of a drive in s default 15 20')
-    p.add_argument('--layout', help=f'only one of {tuple(LAYOUTS)}')
-    p.add_argument('--weather', default='clear', help=f'one of {tuple(WEATHERS)}')
-    p.add_argument('--fault', help=f'a sensor fault: one of {FAULTS}')
-    p.add_argument('--workers', type=int, help='processes (default: one per core; 0: none)')
-    meaning = LabelRules.__dataclass_fields__['unsure'].metadata['meaning']
-    p.add_argument('--unsure', type=float, default=LabelRules.unsure,
-                   help=f'{meaning} (default {LabelRules.unsure:g})')
-    a = p.parse_args(args)
     cfg = WorldConfig(size=a.size, seconds=tuple(a.seconds), layout=a.layout, weather=a.weather, fault=a.fault,
                       rules=LabelRules(unsure=a.unsure))
     print(make_world(a.out, a.episodes, a.seed, a.split, cfg, a.workers))
-
-# %% ../nbs/15_world.ipynb #14475491
-#| eval: false
-if __name__ == '__main__':
-    from sim_nb.world import main  # worker processes find the functions of this module by its name
-    main()
