@@ -515,7 +515,7 @@ def long_dataset(
     ds, enc = FramesOf(*columns(T, drive), folder/'drive.mp4'), NamedEncoder(dv)
     cache = FeatureCache(folder, dict(format=1, encoder=enc.describe(), frames=frames_identity(ds)))
     new(cache.array)
-    cache.write(done=T)
+    cache.write(done=T, crcs=cache.crcs(cache.array, T))
     return cached_dataset(ds, enc, folder)
 
 def load_many(

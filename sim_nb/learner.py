@@ -535,8 +535,8 @@ def fit(self: SimLearner,
         self.first_epoch = start_epoch or (writer.start_epoch if writer else 0)
         if not self.first_epoch: self.before = self.done
         model = getattr(self.model, 'module', self.model)
-    if getattr(model, 'time_head', None) is not None: model.time_head = None  # it belongs to the weights that were
-    Learner.fit(self, n_epoch, lr=lr, wd=wd, cbs=cbs, reset_opt=reset_opt)
+        if getattr(model, 'time_head', None) is not None: model.time_head = None  # it belongs to the weights that were
+        Learner.fit(self, n_epoch, lr=lr, wd=wd, cbs=cbs, reset_opt=reset_opt)
 
 def _finds(cbs): return any(isinstance(o, LRFinder) for o in cbs)
 def _plan(cbs): return None if any(isinstance(o, ParamScheduler) for o in cbs) else 'constant'
@@ -1335,7 +1335,7 @@ def add_time_head(self: SaveRun,
     learn,  # the learner, fitted
 ):
     "Fit the time-to-risk head and the alarm threshold, and write both into `best.pt` and `last.pt`"
-    t, head = load_config(self.folder.config).training, None
+    t, head = load_config(self.folder.config).training if self.folder.config.exists() else TrainingConfig(), None
     if not hasattr(getattr(learn.model, 'module', learn.model), 'time_head'): return
     for path in (self.folder.best, self.folder.last):  # the learner ends with the weights of the last epoch
         ckpt = read_checkpoint(path)
