@@ -101,7 +101,7 @@ class DataConfig(Section):
 class ModelConfig(Section):
     "What is built around the two frozen networks"
     llm_name_or_path: str = Field('gpt2', min_length=1,
-        description='hub id, local folder, or `random:gpt2` for random weights')
+        description='hub id, local folder, `random:gpt2` for random weights, or `none`')
     vision_encoder_name: str|None = Field(None, min_length=1,
         description='frozen vision encoder, for data that holds raw frames')
     use_cached_vis_feats: bool = Field(True,
@@ -158,7 +158,21 @@ class TrainingConfig(Section):
     init_from: str|None = Field(None, min_length=1,
         description='run or checkpoint whose weights the run starts from; empty: fresh weights')
     device: str = Field('auto', min_length=1, description='auto, cpu, cuda, cuda:1, mps')
+    best_by: Literal['risk_high_recall', 'recall_at_5', 'risk_high_ap', 'ap_f1', 'last'] = Field('risk_high_recall',
+        description='which epoch becomes best.pt, see `BEST_BY`')
+    time_head: Literal['auto', 'off'] = Field('auto',
+        description='auto: fit a time-to-risk head after the training, and use it where it helps on validation')
+    risk_seconds: list[float] = Field([4., 2., 1.],
+        description='fewer seconds left than these: risk is at least low, medium, high; for the time-to-risk head')
+    alarm_budget: float = Field(.05, gt=0, lt=1,
+        description='share of the validation windows below high that may alarm')
     _paths = field_validator('init_from', mode='before')(_path_to_str)
+
+    @field_validator('risk_seconds')
+    def _falling(v):
+        if len(v) == 3 and v[0] > v[1] > v[2] > 0: return v
+        raise ValueError('expected three falling numbers of seconds above 0, for low, medium and high')
+
 
 # %% ../nbs/02_config.ipynb #b1504b7f
 class OutputConfig(Section):

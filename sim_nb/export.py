@@ -38,7 +38,7 @@ def describe(
                 TELEMETRY: dict(shape=['batch', len(CHANNELS)], dtype='float32', channels=channels)},
         outputs={**{h.logits_key: dict(shape=['batch', h.n], classes=h.classes) for h in HEADS.values()},
                  'confidence': dict(shape=['batch', 1], meaning='logit: is the risk right?')},
-        telemetry_stats=md['telemetry_stats'], calibration=_without_drives(md.get('calibration', {})),
+        telemetry_stats=md['telemetry_stats'], time_head=None if m.time_head is None else m.time_head.head().to_dict(), alarm=md.get('alarm'), calibration=_without_drives(md.get('calibration', {})),
         **{k: md.get(k) for k in ('llm_name_or_path', 'llm_fingerprint', 'vision_encoder_name', 'vision_features',
                                   'vision_fingerprint')},
         versions={k: importlib.metadata.version(k) for k in ('torch', 'onnx', 'onnxruntime')})

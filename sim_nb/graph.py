@@ -16,7 +16,9 @@ import numpy as np
 from torch import nn
 from .labels import HEADS, TELEMETRY, VIS_FEATS, CHANNELS
 from .fast import FastLLM, packed
+from .model import NONE
 from .backends import OnnxGraph, fastest, need, try_ways, way
+from .runtime import FUSED
 from .encode import _key, cached_graph, to_onnx
 
 # %% ../nbs/41_graph.ipynb #cb1c650d
@@ -39,19 +41,24 @@ class _Tensors(nn.Module):
         super().__init__()
         self.model = model
     def forward(self, vis_feats, telemetry):
-        out = self.model({VIS_FEATS: vis_feats, TELEMETRY: telemetry})
-        return tuple(out[k] for k in OUTPUTS)
+        x = {VIS_FEATS: vis_feats, TELEMETRY: telemetry}
+        out = self.model(x)
+        raw = tuple(out[k] for k in OUTPUTS)
+        if self.model.time_head is None: return raw
+        both = self.model.fused(out, x)
+        return *raw, both['risk_logits'], both['seconds_left']
 
 # %% ../nbs/41_graph.ipynb #1571821a
 def export_graph(
     model: nn.Module,   # a `SimV0Model`, in fp32
     path,               # .onnx file to write
 ) -> Path:              # the file
-    "Features and telemetry -> logits as one graph; the telemetry statistics are inside"
+    "Features and telemetry -> logits as one graph; the telemetry statistics are inside, and with a time-to-risk head `FUSED` stands beside the raw logits"
     model = features_model(model).eval()
-    if model.llm.net.dtype != torch.float32: raise ValueError(f"expected a model in fp32, got {model.llm.net.dtype}: build it with frozen_dtype='fp32'")
+    dtype = next(model.llm.net.parameters()).dtype
+    if dtype != torch.float32: raise ValueError(f"expected a model in fp32, got {dtype}: build it with frozen_dtype='fp32'")
     args = torch.randn(3, model.F, model.dv), torch.randn(3, 8)
-    return to_onnx(_Tensors(model), args, path, (VIS_FEATS, TELEMETRY), OUTPUTS)
+    return to_onnx(_Tensors(model), args, path, (VIS_FEATS, TELEMETRY), OUTPUTS + (FUSED if model.time_head is not None else ()))
 
 # %% ../nbs/41_graph.ipynb #3695288d
 def parity(
@@ -67,7 +74,8 @@ def parity(
         x = {VIS_FEATS: torch.randn(n, model.F, model.dv, generator=gen), TELEMETRY: 3*torch.randn(n, 8, generator=gen)}
         with torch.no_grad(): want = model(x)
         got = graph(**{k: v.numpy() for k, v in x.items()})
-        for k in OUTPUTS: worst[k] = max(worst[k], float(np.abs(got[k] - want[k].numpy()).max()))
+        if model.time_head is not None: want = want | dict(risk_log_probs=model.fused(want, x)['risk_logits'])
+        for k in want: worst[k] = max(worst.get(k, 0.), float(np.abs(got[k] - want[k].numpy()).max()))
     return worst
 
 # %% ../nbs/41_graph.ipynb #884f147e
@@ -96,7 +104,9 @@ def quantize_graph(
     if len(outside) == len(set(inside) | set(outside)): raise ValueError(f"{src}: no product of the LLM is left to quantise with keep={keep}")
     level = logging.getLogger().level
     logging.getLogger().setLevel(logging.ERROR)  # the quantiser warns on the root logger
-    try: quantize_dynamic(str(src), str(dst), op_types_to_quantize=['MatMul'], per_channel=True, weight_type=QuantType.QInt8,
+    graph = need('onnx').load(str(src))
+    del graph.graph.value_info[:]  # ONNX Runtime 1.30 turns weights round, and then finds the old shapes there
+    try: quantize_dynamic(graph, str(dst), op_types_to_quantize=['MatMul'], per_channel=True, weight_type=QuantType.QInt8,
                           nodes_to_exclude=outside + [f'{o}_MatMul' for o in outside])
     finally: logging.getLogger().setLevel(level)
     return Path(dst)
@@ -125,15 +135,15 @@ class OnnxBackend:
         inputs: dict,  # of a batch
     ) -> dict:         # as from the model
         out = self.graph(**{VIS_FEATS: self.model.features(inputs).cpu().numpy(), TELEMETRY: inputs[TELEMETRY].cpu().numpy()})
-        return {k: torch.from_numpy(v) for k, v in out.items()}
+        return {k: torch.from_numpy(v) for k, v in out.items() if k not in FUSED}
 
 # %% ../nbs/41_graph.ipynb #b2c0de11
 def int8_model(
     model: nn.Module,   # a `SimV0Model`, in fp32 and eval mode, on the CPU
 ) -> nn.Module:         # for deciding, without a gradient; shares what it does not pack
     "A model whose LLM has 8-bit weights and whose adapters are packed"
-    llm = FastLLM(model.llm, int8=True)
-    if llm.stack is None: raise ValueError(f"backend 'int8' cannot run {model.llm.name!r}: {llm.path}. Take 'torch' or 'onnx-int8'")
+    llm = packed(model.llm) if model.llm.name == NONE else FastLLM(model.llm, int8=True)
+    if model.llm.name != NONE and llm.stack is None: raise ValueError(f"backend 'int8' cannot run {model.llm.name!r}: {llm.path}. Take 'torch' or 'onnx-int8'")
     new = copy.copy(model)
     new._modules = {k: packed(o) if k in ('projector', 'telemetry_mlp', 'heads') else o for k, o in model._modules.items()}
     new.llm = llm

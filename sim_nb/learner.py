@@ -7,10 +7,11 @@ __all__ = ['log', 'RECIPE', 'TABLE_METRICS', 'adamw', 'amp_context', 'NonFiniteL
            'train_one_epoch', 'evaluate', 'SimDataLoaders', 'sim_dataloaders', 'TrainStep', 'SetEpoch', 'Record',
            'ResultMetric', 'SimLearner', 'default_model', 'sim_learner', 'watch_metrics', 'data_metadata',
            'load_learner', 'JsonlCallback', 'monitor_rule', 'SaveBest', 'StopEarly', 'RunLog', 'epoch_line', 'Progress',
-           'check_folder', 'put_back', 'stats_shift', 'NotTold', 'run_config', 'SaveRun', 'SimInterpretation']
+           'check_folder', 'put_back', 'stats_shift', 'NotTold', 'run_config', 'SaveRun', 'SimInterpretation',
+           'last_frames']
 
 # %% ../nbs/34_learner.ipynb #66750c43
-import itertools, math, tempfile, time
+import dataclasses, itertools, math, tempfile, time
 import numpy as np
 import pandas as pd
 import torch
@@ -39,7 +40,7 @@ with warnings.catch_warnings():  # fastai calls `torch.jit.script` when it is im
     from fastai.torch_core import to_device
 
 # %% ../nbs/34_learner.ipynb #7c8f48eb
-from .labels import HEADS, IGNORE_INDEX, SAMPLE_ID, TELEMETRY, VIS_FEATS
+from .labels import HEADS, HIGH, IGNORE_INDEX, SAMPLE_ID, TELEMETRY, VIS_FEATS
 from .config import ConfigError, ModelConfig, SimConfig, TrainingConfig, load_config, run_facts, save_config
 from .labels import moved
 from .data import MirroredDataset, TelemetryStats, _Loader, class_weights, episode_prints, episode_split, how_opened, make_dl, pick_device
@@ -49,7 +50,7 @@ from .loss import MultitaskLoss
 from .metrics import EpochRecord, check_metric, confusion, lower_is_better
 from .plots import plot_confusion, plot_frames
 from .files import atomic_open, read_jsonl
-from .checkpoint import FORMAT_VERSION, RunFolder, at_home, better, check_same_model, kept_paths, open_checkpoint, plain, random_state
+from .checkpoint import FORMAT_VERSION, HEAD, RunFolder, at_home, better, check_same_model, kept_paths, open_checkpoint, plain, random_state
 from .checkpoint import read_checkpoint, save_checkpoint, save_plain
 from .files import write_jsonl
 from .checkpoint import load_optimizer, load_trainable, set_random_state, trainable_state
@@ -192,6 +193,11 @@ def _on(batch, device):
     return [{k: v.to(device, non_blocking=True) if isinstance(v, torch.Tensor) else v for k, v in o.items()}
             for o in batch]
 
+def _said(model, outputs, inputs):
+    "The outputs with the model's time-to-risk head joined, when it has one"
+    model = getattr(model, 'module', model)
+    return outputs if getattr(model, 'time_head', None) is None else model.fused(outputs, inputs)
+
 @torch.no_grad()
 def evaluate(
     model,             # `SimV0Model` or any module: inputs dict -> outputs dict
@@ -208,7 +214,7 @@ def evaluate(
             inputs, targets = _on(batch, device)
             outputs = model(inputs)
             loss_func(outputs, targets)
-            record.add(outputs, targets, loss_func.sums)
+            record.add(_said(model, outputs, inputs), targets, loss_func.sums)
     finally: model.train(was_training)
     return record.compute()
 
@@ -357,7 +363,7 @@ class Record(Callback):
     def before_train(self): self.rec = EpochRecord()
     def before_validate(self): self.rec = EpochRecord()
     def after_loss(self): self.learn.loss = self.loss_func.parts['loss']
-    def after_batch(self): self.rec.add(self.pred, self.y, self.loss_func.sums)
+    def after_batch(self): self.rec.add(self.pred if self.training else _said(self.model, self.pred, self.x), self.y, self.loss_func.sums)
     def after_train(self): self.latest = self.splits['train'] = self.rec.compute()
     def after_validate(self): self.latest = self.splits['valid'] = self.rec.compute()
 
@@ -528,7 +534,9 @@ def fit(self: SimLearner,
     with writer.session(self, n_epoch) if writer and not writer.is_open else nullcontext():
         self.first_epoch = start_epoch or (writer.start_epoch if writer else 0)
         if not self.first_epoch: self.before = self.done
-        Learner.fit(self, n_epoch, lr=lr, wd=wd, cbs=cbs, reset_opt=reset_opt)
+        model = getattr(self.model, 'module', self.model)
+    if getattr(model, 'time_head', None) is not None: model.time_head = None  # it belongs to the weights that were
+    Learner.fit(self, n_epoch, lr=lr, wd=wd, cbs=cbs, reset_opt=reset_opt)
 
 def _finds(cbs): return any(isinstance(o, LRFinder) for o in cbs)
 def _plan(cbs): return None if any(isinstance(o, ParamScheduler) for o in cbs) else 'constant'
@@ -648,7 +656,7 @@ def load_learner(
 ) -> SimLearner:
     "A Learner with the model and the weights of a checkpoint; nothing is unpickled"
     opened = open_checkpoint(path)
-    return sim_learner(dls, opened.build(gradient_checkpointing=opened.metadata.get('gradient_checkpointing', False)), cfg, **kwargs)
+    return sim_learner(dls, opened.build(SimV0Model, gradient_checkpointing=opened.metadata.get('gradient_checkpointing', False)), cfg, **kwargs)
 
 # %% ../nbs/34_learner.ipynb #85cd0ea2
 @patch
@@ -779,7 +787,7 @@ def epoch_line(
     "One line for one epoch; `-` where there is nothing to measure"
     def num(x): return '-' if x is None else f'{x:.4f}'
     cols = [('train loss', train.get('loss')), ('val loss', val.get('loss')),
-            ('recall of high', val.get('risk_high_recall')), ('macro F1', val.get('macro_f1')),
+            ('recall of high', val.get('risk_high_recall')), ('AP of high', val.get('risk_high_ap')), ('macro F1', val.get('macro_f1')),
             ('risk', val.get('risk_accuracy')), ('action', val.get('action_accuracy'))]
     return f'epoch {epoch:3d}  ' + '  '.join(f'{k} {num(v)}' for k, v in cols) + ('  *' if best else '')
 
@@ -798,12 +806,13 @@ class Progress:
     def add(self,
         train: dict,  # metrics of the training split
         val: dict,    # metrics of the validation split
+        by='risk_high_recall',  # which epoch is best, see `BEST_BY`
     ) -> bool:        # is this epoch the best so far?
         "One more epoch"
         self.epoch += 1
         self.train.append(dict(epoch=self.epoch, **train))
         self.val.append(dict(epoch=self.epoch, **val))
-        if not better(val, self.best): return False
+        if not better(val, self.best, by): return False
         self.best, self.best_epoch = val, self.epoch
         return True
 
@@ -837,7 +846,8 @@ def put_back(
         raise ConfigError("data.train_split_path: the telemetry statistics differ from those in last.pt. "
                           "The training data has changed; start another run")
     check_same_model(last['metadata'], learn.model, 'last.pt')
-    load_trainable(learn.model, last['model_state_dict'], 'last.pt')
+    state = {k: v for k, v in last['model_state_dict'].items() if not k.startswith(HEAD)}  # fitted anew when the run is done
+    load_trainable(learn.model, state, 'last.pt')
     learn.create_opt()
     load_optimizer(learn.opt, last['optimizer_state_dict'], 'last.pt')
     learn.loss_func.load_state_dict(last['resume']['loss_func'])
@@ -932,6 +942,7 @@ def session(self: SaveRun,
         self.is_open = True
         try: yield self
         finally: self.is_open, self.resume = False, False; self._finish(epochs)
+        if self.progress.epoch - self.progress.before >= epochs: self.add_time_head(learn)
 
 # %% ../nbs/34_learner.ipynb #05ebdde7
 @patch
@@ -1029,7 +1040,8 @@ def after_epoch(self: SaveRun):
     "Judge the epoch and write it down, in the order that survives a kill"
     if not self.learn.trained: return
     train, val = self.learn.results['train'], self.learn.results['valid']
-    is_best = self.progress.add(train, val)
+    by = self.cfg.training.best_by if self.cfg is not None else 'risk_high_recall'
+    is_best = self.progress.add(train, val, by)
     self.progress.log = self.log.lines + [epoch_line(self.progress.epoch, train, val, is_best)]
     if self.every_epoch: self.save(f'epoch_{self.progress.epoch:03d}')
     if self.progress.epoch == 1: self.save('best')
@@ -1060,6 +1072,7 @@ def _answers(self: SimLearner, batch):
     inputs, targets = batch
     outputs = {k: v.float() for k, v in self.model(*_on([inputs], self.dls.device)).items()}
     self.loss_func(outputs, *_on([targets], self.dls.device))
+    outputs = _said(self.model, outputs, *_on([inputs], self.dls.device))
     ids = {k: outputs[h.logits_key].argmax(1).cpu() for k, h in HEADS.items()}
     if SAMPLE_ID in inputs: targets = targets | {SAMPLE_ID: inputs[SAMPLE_ID]}
     return inputs, {k: v.cpu() for k, v in outputs.items()}, targets, ids, self.loss_func.sample_losses.cpu()
@@ -1247,3 +1260,111 @@ def summary(self: SimLearner) -> str:
         *_part_lines(self.model, self.shapes()), '', f"loss: {type(self.loss_func).__name__}({self.loss_func.weighting!r})",
         'optimizer: ' + ('; '.join(map(group, self.opt.opt.param_groups)) if self.opt else 'made by the first fit'),
         'callbacks: ' + ', '.join(type(o).__name__ for o in self.cbs.sorted('order'))]))
+
+# %% ../nbs/34_learner.ipynb #9cb0cded
+from .metrics import BUDGET, alarm_threshold, high_score
+from .timehead import NoTimeHead, RIDGE, SECONDS, SPEED, choose_share, seconds_table, share_losses
+from .timehead import fit_time_head as fit_head
+
+# %% ../nbs/34_learner.ipynb #73d409ce
+@torch.no_grad()
+def last_frames(
+    learn,    # a SimLearner
+    dl,       # loader
+) -> dict:    # arrays feats [N, dv], speed [N], known [N] (was it measured?), risk [N], weight [N]
+    "What the time-to-risk head reads and learns from"
+    model, dev, rows = getattr(learn.model, 'module', learn.model).eval(), learn.dls.device, []
+    for inputs, targets in dl.new(shuffle=False, drop_last=False):
+        t = inputs[TELEMETRY][:, SPEED]
+        known = inputs['telemetry_mask'][:, SPEED] if 'telemetry_mask' in inputs else torch.ones_like(t, dtype=torch.bool)
+        feats = model.last_features(*_on([inputs], dev)).cpu().half()
+        rows.append((feats, t, known, targets['risk_id'], targets.get('weight', torch.ones_like(t))))
+    return dict(zip(('feats', 'speed', 'known', 'risk', 'weight'), (torch.cat(o).numpy() for o in zip(*rows))))
+
+# %% ../nbs/34_learner.ipynb #fa633e21
+@patch
+def fit_time_head(self: SimLearner,
+    seconds=SECONDS,       # fewer seconds left than these: risk is at least low, medium, high
+    budget: float=BUDGET,  # share of the validation windows below high that may alarm
+    ridge: float=RIDGE,    # see `fit_time_head` of `timehead`
+    head=None,             # a fitted `TimeHead`; None: fit it to the training split
+) -> dict:                 # what was chosen, for the metadata of a checkpoint: time_head, alarm
+    "Fit the time-to-risk head, choose on validation how much it is heard, and the alarm threshold"
+    model = getattr(self.model, 'module', self.model)
+    if not hasattr(model, 'time_head'): raise ValueError(f"{type(model).__name__} has no place for a time-to-risk head: expected a SimV0Model")
+    model.time_head, facts = None, dict(share=0., seconds=list(map(float, seconds)))
+    valid = last_frames(self, self.dls.valid)
+    try:
+        if head is None: head = fit_head(**last_frames(self, self.dls.train), seconds=seconds, ridge=ridge)
+        facts |= _hear(self, model, head, valid)
+    except NoTimeHead as e: facts['off'] = str(e)
+    return dict(time_head=facts, alarm=self.fit_alarm(budget))
+
+# %% ../nbs/34_learner.ipynb #41381ee9
+def _hear(learn, model, head, valid):
+    "Give the model the head with the share that validation asks for; what was found"
+    if not (valid['risk'] != IGNORE_INDEX).any(): raise NoTimeHead("no validation window has a risk label: nothing says how much the head is worth")
+    raw = learn.get_preds()[0]['risk_logits'].numpy()
+    log_s = head.log_seconds(valid['feats'], valid['speed'])
+    rows = share_losses(head.log_probs(log_s), raw, valid['risk'], valid['known'])
+    share = choose_share(rows)
+    best = min(rows, key=lambda o: o['loss'])
+    found = dict(share=share, slope=head.slope, losses=[dict(rows[0]), best], said=seconds_table(head, log_s[valid['known']], valid['risk'][valid['known']]))
+    if not share: return found | dict(off=f"on validation it does not help (loss {best['loss']:.4f} at best, {rows[0]['loss']:.4f} without it)")
+    from sim_nb.model import TimeToRisk
+    model.time_head = TimeToRisk.of(dataclasses.replace(head, share=share)).to(learn.dls.device)
+    return found
+
+@patch
+def fit_alarm(self: SimLearner,
+    budget: float=BUDGET,  # share of the validation windows below high that may alarm
+) -> dict:                 # threshold on P(high), None without a labelled window below high; what it reaches on validation
+    "The alarm threshold for a budget of false alarms on validation"
+    outputs, targets = self.get_preds()
+    score, risk = high_score(outputs['risk_logits'].double()).numpy(), targets['risk_id'].numpy()
+    t = alarm_threshold(score, risk, budget)
+    rate = lambda m: float((score[m] >= t).mean()) if m.any() else None
+    if t is not None and (score < t).any(): t = (t + score[score < t].max())/2  # between two windows: no rounding error moves one across
+    p = None if t is None else float(1/(1 + np.exp(-t)))
+    reached = {} if t is None else dict(recall=rate(risk == HIGH), false_alarm_rate=rate((risk != HIGH) & (risk != IGNORE_INDEX)))
+    return dict(threshold=p, budget=float(budget), high=int((risk == HIGH).sum()), **reached)
+
+# %% ../nbs/34_learner.ipynb #0a1f2028
+@patch
+def add_time_head(self: SaveRun,
+    learn,  # the learner, fitted
+):
+    "Fit the time-to-risk head and the alarm threshold, and write both into `best.pt` and `last.pt`"
+    t, head = load_config(self.folder.config).training, None
+    if not hasattr(getattr(learn.model, 'module', learn.model), 'time_head'): return
+    for path in (self.folder.best, self.folder.last):  # the learner ends with the weights of the last epoch
+        ckpt = read_checkpoint(path)
+        load_trainable(learn.model, ckpt['model_state_dict'], path.name)
+        if 'alarm' not in ckpt['metadata']:
+            if head is None and t.time_head == 'auto': head = _head_of(learn, t.risk_seconds)
+            ckpt['metadata'] = ckpt['metadata'] | _fit_facts(learn, t, head)
+            ckpt['model_state_dict'] = trainable_state(learn.model)
+            save_plain(ckpt, path)
+        for line in _head_lines(ckpt['metadata']): self.log(f'{path.name}: {line}')
+
+def _head_of(learn, seconds):
+    "The head of the training split, or the error that says why there is none"
+    try: return fit_head(**last_frames(learn, learn.dls.train), seconds=seconds)
+    except NoTimeHead as e: return e
+
+def _fit_facts(learn, t, head):
+    "What `fit_time_head` says, also without a head"
+    if t.time_head == 'off' or isinstance(head, NoTimeHead):
+        why = str(head) if isinstance(head, NoTimeHead) else 'training.time_head is off'
+        return dict(time_head=dict(share=0., off=why), alarm=learn.fit_alarm(t.alarm_budget))
+    return learn.fit_time_head(t.risk_seconds, t.alarm_budget, head=head)
+
+# %% ../nbs/34_learner.ipynb #52f5302f
+def _head_lines(metadata):
+    "What was chosen, in one or two lines"
+    head, alarm = metadata['time_head'], metadata['alarm']
+    if off := head.get('off'): lines = [f'time to risk: off, {off}']
+    else: lines = [f"time to risk: heard with a share of {head['share']:.2f} (loss on validation {head['losses'][1]['loss']:.4f}, {head['losses'][0]['loss']:.4f} without it)"]
+    if alarm['threshold'] is None: return lines + ['alarm: no threshold, validation has no labelled window below high']
+    found = '' if alarm['recall'] is None else f"{alarm['recall']:.2f} of {alarm['high']} high windows, "
+    return lines + [f"alarm: at P(high) >= {alarm['threshold']:.4g}: {found}{alarm['false_alarm_rate']:.1%} of the others on validation (budget {alarm['budget']:.1%})"]

@@ -70,15 +70,34 @@ def _confusions(preds, targets):
     for ax, (k, h) in zip(axs, HEADS.items()): plot_confusion(k, preds[k], targets[h.label_key], ax)
     return fig
 
-def _title(i, probs, targets):
+def _title(i, probs, targets, left=None):
     risk = HEADS['risk'].classes
     true, said = risk[targets['risk_id'][i]], risk[probs['risk'][i].argmax()]
-    return f"true {true}, said {said}\nP(high) {probs['risk'][i, HIGH]:.2f}"
+    words = '' if left is None else f", {seconds_in_words(left[i])}"
+    return f"true {true}, said {said}\nP(high) {probs['risk'][i, HIGH]:.2f}{words}"
 
 def _longest_story(targets, episodes):
     "The episode with the most changes of risk"
     risk = targets['risk_id']
     return max(np.unique(episodes), key=lambda e: (np.diff(risk[episodes == e]) != 0).sum())
+
+# %% ../nbs/36_report.ipynb #b14d1a16
+from .rare import rare_table
+from .timehead import seconds_in_words
+
+# %% ../nbs/36_report.ipynb #cc8490d5
+def _rare(page, p_high, targets, episodes, seconds, metadata):
+    "How well high is found, and what the alarm and the seconds are worth"
+    alarm, head = metadata.get('alarm') or {}, metadata.get('time_head') or {}
+    page.table(rare_table(p_high, targets, episodes, seconds, alarm.get('threshold')))
+    page.text('Intervals: 95 % over drives. An event is a run of high windows; it is caught when an alarm stands in it or up to half a second before. '
+              'The lead counts from the first sustained alarm. A false alarm ends more than 1.5 s before the next event.')
+    if alarm.get('threshold') is not None: page.text(
+        f"The alarm sounds at P(high) >= {alarm['threshold']:.4g}: chosen on validation so that at most {alarm['budget']:.1%} of the windows below high alarm there.")
+    if not head: return
+    if head.get('off'): return page.text(f"Time to risk: off, {head['off']}.")
+    page.text(f"Time to risk: heard with a share of {head['share']:.2f}. What its seconds mean on validation: the share of the windows whose label lies in the seconds that were said, sooner, or later.")
+    page.table(head['said'])
 
 # %% ../nbs/36_report.ipynb #b1b44912
 def run_report(
@@ -89,6 +108,8 @@ def run_report(
     episodes,           # episode of each window [N]
     seconds,            # time of each window within its drive [N], s
     picture,            # function: window number -> uint8 picture [H, W, 3]; None leaves the pictures out
+    metadata: dict={},  # of the best checkpoint: time_head, alarm
+    left=None,          # seconds left of each window [N], with a time-to-risk head
 ) -> Path:              # the file
     "Write `report.html` into the run"
     preds, episodes = {k: p.argmax(1) for k, p in probs.items()}, np.asarray(episodes)
@@ -99,17 +120,19 @@ def run_report(
     page.heading('Learning curves'); page.figure(_curves(run), 'training and validation')
     page.text('From here on the page is about the best epoch on validation, best.pt.')
     page.heading('Confusion'); page.figure(_confusions(preds, targets), 'rows: the truth')
+    alarm = (metadata.get('alarm') or {}).get('threshold')
+    page.heading('Rare and grave'); _rare(page, probs['risk'][:, HIGH], targets['risk_id'], episodes, seconds, metadata)
     page.heading('Worst mistakes')
     worst = worst_mistakes(probs['risk'][:, HIGH], targets['risk_id'], preds['risk'], episodes)
     if not worst: page.text(f"No high moment was missed and there was no false alarm among {len(episodes):,} windows.")
     elif picture is None: page.text('This data has no pictures to show.')
     else:
-        page.figure(plot_frames([picture(i) for i in worst], [_title(i, probs, targets) for i in worst], width=2.4),
+        page.figure(plot_frames([picture(i) for i in worst], [_title(i, probs, targets, left) for i in worst], width=2.4),
                     'first the missed high moments, then the false alarms; at most one of each kind from a drive')
     one = episodes == _longest_story(targets, episodes)
     page.heading(f'One drive: episode {episodes[one][0]}')
-    page.figure(plot_timeline(np.asarray(seconds)[one], probs['risk'][one, HIGH], targets['risk_id'][one]),
-                'probability of high risk; '
+    page.figure(plot_timeline(np.asarray(seconds)[one], probs['risk'][one, HIGH], targets['risk_id'][one], alarm),
+                'probability of high risk; ' + ('alarm above the dotted line; ' if alarm is not None else '') +
                 'the ground shows the true risk (grey none, yellow low, orange medium, red high, white no label)')
     page.heading('Settings'); page.code(run.config.read_text(encoding='utf-8'))
     return page.save(run.path/'report.html')

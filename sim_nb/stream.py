@@ -20,11 +20,11 @@ from .data import spacing_doubt
 from .lint import Senses, moving
 from .model import decode
 from .backends import OnnxGraph, fastest, shortest, try_ways, way
-from .runtime import check_finite, is_grave
+from .runtime import FUSED, check_finite, is_grave
 from .graph import OnnxBackend, features_model
 from .vision import encode_plain, resize_frames
 from .encode import FastPath, _key, cached_graph, export_encoder, one_thread
-from .inference import SimV0Inference
+from .inference import OneLaunch, SimV0Inference
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +50,7 @@ CODES = {  # code -> (action, what happened)
     'model_error':   ('stop', 'encoder or model failed, or gave a number that is not finite'),
 }
 
-ALARM = ('p_high', 'risk_high_alarm', 'guarantee')  # what a calibrated checkpoint adds to its decisions
+ALARM = ('alarm', 'p_high', 'risk_high_alarm', 'guarantee', 'seconds_left')  # what threshold, calibration and time-to-risk head add to a decision
 
 # %% ../nbs/43_stream.ipynb #bc77139b
 def fail_safe(
@@ -221,7 +221,7 @@ class SimStream:
         self.cached = self.inf.model.encoder is None
         self.encoder = stream_encoder(self.inf).to(self.inf.device)
         self.encode = frame_encoder(self.encoder, encoder)
-        self.run = self.inf.run if isinstance(self.inf.run, OnnxBackend) else features_model(self.inf.run)
+        self.run = self.inf.run if isinstance(self.inf.run, (OnnxBackend, OneLaunch)) else features_model(self.inf.run)
         self.lock = threading.Lock()
         self.reset(); self.warm_up()
 
@@ -241,7 +241,7 @@ def reset(self: SimStream):
 @patch
 def _features(self: SimStream, frame):
     "Features of one frame, as training saw them: float32 [dv]"
-    x = self.encode(frame[None])[0].float().to(self.inf.device)
+    x = self.encode(frame[None])[0].float().cpu()
     if self.cached: x = x.half().float()
     if not torch.isfinite(x).all(): raise ValueError('the encoder gave a number that is not finite')
     return x
@@ -251,14 +251,15 @@ def _features(self: SimStream, frame):
 def _answer(self: SimStream, feats, telemetry):
     "The model's decision for one window"
     dev = self.inf.device
-    out = check_finite(self._logits({VIS_FEATS: feats[None], TELEMETRY: torch.from_numpy(telemetry)[None].to(dev)}))
-    out = self.inf.calibrated(out)
-    return decode(out)[0] | self.inf.alarms(out)[0]
+    x = {VIS_FEATS: feats[None].to(dev), TELEMETRY: torch.from_numpy(telemetry)[None].to(dev)}
+    raw = self.inf.model.fused(check_finite(self._logits(x)), x)
+    out = self.inf.calibrated(raw)
+    return decode(out)[0] | self.inf.alarms(out, raw)[0]
 
 @patch
 def _logits(self: SimStream, inputs):
     if not isinstance(self.run, OnnxBackend): return self.run(inputs)
-    return {k: torch.from_numpy(v) for k, v in self.run.graph(**{k: v.numpy() for k, v in inputs.items()}).items()}
+    return {k: torch.from_numpy(v) for k, v in self.run.graph(**{k: v.numpy() for k, v in inputs.items()}).items() if k not in FUSED}
 
 @patch
 @torch.inference_mode()

@@ -24,15 +24,16 @@ from .config import SimConfig, ConfigError, load_config, override
 from .data import TelemetryStats, build_split, episode_prints, spacing_doubt
 from .model import SimV0Model
 from .files import write_jsonl
-from .checkpoint import RunFolder, at_home, kept_paths, load_trainable, open_checkpoint, plain, read_checkpoint
+from .checkpoint import HEAD, RunFolder, at_home, kept_paths, load_trainable, open_checkpoint, plain, read_checkpoint
+
 from .cache import open_split
 
 # %% ../nbs/37_train.ipynb #2017c7a8
 with warnings.catch_warnings():  # importing fastai calls `torch.jit.script`, and torch warns about it
     warnings.simplefilter('ignore', FutureWarning)
     from sim_nb.data import pick_device, seed_everything
-    from sim_nb.learner import Progress, RunLog, SaveRun, _with_origin, check_folder, data_metadata, epoch_line, put_back
-    from sim_nb.learner import sim_dataloaders, sim_learner, stats_shift
+    from sim_nb.learner import SaveRun, _with_origin, check_folder, data_metadata
+    from sim_nb.learner import sim_dataloaders, sim_learner
 
 # %% ../nbs/37_train.ipynb #559bbef7
 def _sizes(ds):
@@ -135,7 +136,8 @@ def init_weights(
     splits = (old.get('data') or {}).get('splits', {})
     if found := init_problems(old, metadata): raise ConfigError(
         f"training.init_from: {path} does not fit this run: {'; '.join(found)}. Set these as in the run that wrote it")
-    load_trainable(model, opened.weights, path.name)  # the statistics of the telemetry are among them
+    state = {k: v for k, v in opened.weights.items() if not k.startswith(HEAD)}  # a time-to-risk head is fitted anew
+    load_trainable(model, state, path.name)  # the statistics of the telemetry are among them
     origin = dict(path=str(path), fingerprint=hashlib.sha256(path.read_bytes()).hexdigest(), epoch=opened.epoch,
                   telemetry_stats=metadata['telemetry_stats'])
     both = set(metadata['data']['splits'].get('val', {}).get('episodes', [])) & set(splits.get('train', {}).get('episodes', []))
@@ -287,7 +289,8 @@ def test_run(
     # without episodes all windows are one drive
     episodes = np.zeros(len(ds), int) if ds.episodes is None else ds.episodes
     picture, seconds = _view(cfg, episodes)
-    run_report(run, rows, probs, ds.labels, episodes, seconds, picture)
+    left = outputs['seconds_left'].numpy() if 'seconds_left' in outputs else None
+    run_report(run, rows, probs, ds.labels, episodes, seconds, picture, ckpt['metadata'], left)
     return rows
 
 # %% ../nbs/37_train.ipynb #2eb005e9

@@ -246,7 +246,7 @@ def calibrate(
                  fit_drives=len(np.unique(fit.episodes)))
     dt, share = window_seconds(ds), 1. if fit_data is not None else 1 - fit_share
     return plain(dict(temperatures=temperatures, refused=refused, certificate=cert.to_dict(),
-                      guarantee=in_words(cert, dt, share), dt=dt, arithmetic=[o.arithmetic for o in infs], data=facts,
+                      guarantee=in_words(cert, dt, share), dt=dt, arithmetic=[o.arithmetic for o in infs], time_head=inf.head_digest, data=facts,
                       date=datetime.now(timezone.utc).isoformat(timespec='seconds')))
 
 def _check_fit_data(inf, fit_data, prints, force):
