@@ -24,7 +24,7 @@ from tqdm import tqdm
 
 # %% ../nbs/64_closed_loop.ipynb #7ba85bbf
 from .labels import RISKS
-from .files import atomic_open
+from .files import atomic_open, check_writable
 from .policy import TABLE, Policy, limited
 from .world import (BIAS, FPS, NOISE, SUBSTEPS, WEATHERS, Camera, Driver, FAN, LabelRules, RoverSim, Walker, _rngs,
                           hazards, label_risk, look, make_scene)
@@ -361,6 +361,7 @@ def main(a):  # the words of `sim_drive`
     "Drive through the world in a closed loop and count the accidents, with and without a guard"
     kw = dict(seed=a.seed, driver=a.driver, seconds=a.seconds, weather=a.weather,
               latency_s=(LATENCY_MS + a.latency_ms)/1e3)
+    if a.out: check_writable(a.out, '--out')
     done = {g: drives(g, a.episodes, a.checkpoint, a.workers, progress=True, **kw)
             for g in dict.fromkeys(('none', a.guard))}
     print(report(done))

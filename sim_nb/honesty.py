@@ -134,7 +134,7 @@ def share_interval(
     return Interval(k/n, *interval_ends(k/n, (times @ hits)[seen]/(times @ units)[seen], drives, confidence), n, drives)
 
 # %% ../nbs/54_honesty.ipynb #d86059d1
-from .files import write_json
+from .files import check_writable, write_json
 from .data import episode_prints
 from .confidence import confidence_table
 from .inference import SimV0Inference
@@ -277,6 +277,7 @@ def report_text(
 @sim_metrics.runs
 def main(a):  # the words of `sim_metrics`
     "`sim_metrics`: metrics with intervals over drives, recall in slices, seconds of warning"
+    if a.out: check_writable(a.out, '--out')
     inf = SimV0Inference(a.checkpoint, a.device, a.backend).open_as(a.set, a.trust_code)
     report = metric_report(inf, a.data, a.dt, a.horizon, a.confidence, a.batch_size, a.within)
     print(report_text(report))
