@@ -354,7 +354,7 @@ def cache_features(
     cache_dir=None,   # folder of this cache; None: its own folder below `cache_root`
     bs: int=32,       # frames per batch
     dtype='auto',     # a word of `dtype`, see `words`; 'auto' takes what is there, another name must be what is there
-    device=None,      # None: a GPU when there is one
+    device=None,      # None: a GPU when there is one, the CPU for 'onnx'
     force=False,      # make it again, also over a cache of something else
     progress=True,    # show a bar
 ):                    # float16 [n_frames, dv], memory-mapped, read-only
@@ -368,7 +368,7 @@ def cache_features(
             log.info(f"the features in {cache.path} are encoded in {cache.dtype}")
             dtype = cache.dtype  # an interrupted run goes on as it began
         if done < cache.shape[0]:
-            device = device or ('cuda' if torch.cuda.is_available() else 'cpu')
+            device = device or ('cuda' if torch.cuda.is_available() and dtype != 'onnx' else 'cpu')
             cache.fill(ds, enc, done, bs, dtype, device, progress)
     return cache.open(verify=False)
 

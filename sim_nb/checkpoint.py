@@ -528,13 +528,13 @@ def open_checkpoint(
 # %% ../nbs/33_checkpoint.ipynb #fbe0c101
 @patch
 def build(self: Opened,
+    kind,       # `SimV0Model`, or a class like it
     **changes,  # options to change, e.g. frozen_dtype='fp32'
-):              # a `SimV0Model` with the weights of the checkpoint
+):              # a model with the weights of the checkpoint
     "Rebuild the model"
-    from sim_nb.model import SimV0Model
     kept = self.metadata.get('paths', {})
     names = {k: at_home(self.metadata[k], kept.get(k)) for k in ('llm_name_or_path', 'vision_encoder_name')}
-    try: model = SimV0Model.from_metadata({**self.metadata, **names}, **{'gradient_checkpointing': False, **changes})
+    try: model = kind.from_metadata({**self.metadata, **names}, **{'gradient_checkpointing': False, **changes})
     except OSError: raise
     except (ValueError, KeyError, TypeError, RuntimeError, MemoryError) as e:
         raise CheckpointError(f"{self.name}: the model cannot be rebuilt: {e.args[0] if e.args else type(e).__name__}") from e

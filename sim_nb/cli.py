@@ -5,10 +5,10 @@
 # %% auto #0
 __all__ = ['COMMANDS', 'CHECKPOINT', 'DATA', 'DEVICE', 'BACKEND', 'BATCH_SIZE', 'CONFIG', 'SET', 'OPEN_AS', 'TRUST', 'THREADS',
            'SPLITS', 'LAYOUTS', 'WEATHERS', 'FAULTS', 'sim_world', 'GUARDS', 'DRIVER_NAMES', 'sim_drive', 'sim_check',
-           'sim_cache', 'LLMS', 'sim_download', 'sim_train', 'sim_predict', 'sim_eval', 'sim_export', 'UNITS',
-           'sim_calibrate', 'sim_metrics', 'TABLES', 'PARTS', 'sim_ablate', 'sim_bench', 'Word', 'word', 'choice',
-           'positive', 'named_value', 'report_file', 'one_line_mistakes', 'behind', 'make_parser', 'hint', 'Command',
-           'declared', 'list_commands']
+           'sim_cache', 'LLMS', 'sim_download', 'sim_train', 'sim_predict', 'sim_eval', 'sim_export', 'sim_watch',
+           'UNITS', 'sim_calibrate', 'sim_metrics', 'TABLES', 'PARTS', 'sim_ablate', 'sim_bench', 'Word', 'word',
+           'choice', 'positive', 'named_value', 'report_file', 'one_line_mistakes', 'behind', 'make_parser', 'hint',
+           'Command', 'declared', 'list_commands']
 
 # %% ../nbs/06_cli.ipynb #9b26a0e4
 import argparse, copy, difflib, importlib, json, os, sys
@@ -293,6 +293,13 @@ sim_export = Command('sim_export', 'export:main',
     word('--least', 'smallest share of equal answers of the 8-bit graph', type=float, default=.995),
     word('--windows', 'windows of --data to judge by; default: all', type=int),
     word('--encoder', 'write the vision encoder too', action='store_true'), OPEN_AS, TRUST)
+
+# %% ../nbs/06_cli.ipynb #107b2a17
+sim_watch = Command('sim_watch', 'watch:main', 'Play a recorded drive through a trained model: every frame with its decision.',
+    CHECKPOINT, DATA, word('--drive', 'its name or number, such as ep003; default: the first'),
+    word('--out', 'file to write: .mp4, .html or .png (a strip of moments)', required=True), DEVICE, BACKEND,
+    choice('--encoder', ways('encoder'), 'how to encode frames (default torch)', default='torch'),
+    word('--width', 'of the picture, pixels (default 480)', type=positive, default=480), OPEN_AS, TRUST)
 
 # %% ../nbs/06_cli.ipynb #7b77d2ae
 UNITS = ('episode', 'event', 'window')  # what counts once

@@ -8,7 +8,7 @@ __all__ = ['NEAR', 'LATENCY_MS', 'FAR', 'STEP_S', 'DRIVERS', 'MEASURES', 'MOST',
            'against', 'warnings', 'report', 'main', 'keep_drives', 'read_drives']
 
 # %% ../nbs/64_closed_loop.ipynb #d3abe8e3
-from .cli import DRIVER_NAMES, GUARDS, sim_drive
+from .cli import GUARDS, sim_drive
 
 # %% ../nbs/64_closed_loop.ipynb #8c0a55ae
 if __name__ == '__main__' and __spec__: raise SystemExit(sim_drive())  # python -m sim_nb.closed_loop
@@ -25,7 +25,7 @@ from tqdm import tqdm
 # %% ../nbs/64_closed_loop.ipynb #7ba85bbf
 from .labels import RISKS
 from .files import atomic_open
-from .policy import ANSWERS, LADDER, TABLE, Policy, limited
+from .policy import TABLE, Policy, limited
 from .world import (BIAS, FPS, NOISE, SUBSTEPS, WEATHERS, Camera, Driver, FAN, LabelRules, RoverSim, Walker, _rngs,
                           hazards, label_risk, look, make_scene)
 
@@ -172,12 +172,12 @@ class Count:
         if close and t - self.last.get('near', -99.) > 1 + 1e-6: self.near.append(round(t, 2))
         if close: self.last['near'] = t
 
-    def answered(self, t, answer, wanted, hz, rules):
+    def answered(self, t, answer, wanted, hz, rules, code='ok'):
         "Spans in which the guard holds the rover back, and stops that the true headway does not ask for"
         held = limited(wanted, answer) != tuple(wanted)
         if held and not (self.spans and self.spans[-1][1] > t - 1.5/FPS): self.spans.append([round(t, 2), t])
         if held: self.spans[-1][1] = round(t, 2)
-        stop = held and answer == 'stop' and wanted[0] > .15
+        stop = held and answer == 'stop' and wanted[0] > .15 and code != 'warming_up'
         calm = hz['time_to_collision'] > rules.medium
         if stop and calm and not self.last.get('stop'): self.needless.append(round(t, 2))
         self.last['stop'] = stop
@@ -206,7 +206,7 @@ def drive(
         pending.append((t + latency_s, d['answer']))
         codes[d['code']], judged = codes.get(d['code'], 0) + 1, judged + (limited(wanted, d['answer']) != tuple(wanted))
         if 'ms' in d: ms.append(d['ms'])
-        count.answered(t, d['answer'], wanted, hz, world.rules)
+        count.answered(t, d['answer'], wanted, hz, world.rules, d['code'])
         now, answer = carry_out(sim, wanted, t, pending, answer)
         world.walk()
         count.moment(t, sim, see, before)
@@ -257,7 +257,7 @@ def drives(
         pool = Parallel(min(workers or cores, len(which)), batch_size=1, return_as='generator')
         return bar(pool(delayed(_one)(key, e, kwargs) for e in which))
 
-# %% ../nbs/64_closed_loop.ipynb #48753255
+# %% ../nbs/64_closed_loop.ipynb #88b1fa63
 MEASURES = {  # name -> how many on one drive
     'person, forwards': lambda r: sum(k == 'person' and h == 'forwards' for _, k, h, _ in r['contacts']),
     'thing, forwards': lambda r: sum(k == 'thing' and h == 'forwards' for _, k, h, _ in r['contacts']),
@@ -269,9 +269,11 @@ MEASURES = {  # name -> how many on one drive
 
 def _draws(n, draws=2000, seed=0): return np.random.default_rng(seed).integers(0, n, (draws, n))
 
-def _interval(x): return [float(o) for o in np.nanquantile(x, [.025, .975])]
+def _interval(x):
+    x = x[np.isfinite(x)]
+    return [float(o) for o in np.quantile(x, [.025, .975])] if len(x) else [math.nan]*2
 
-# %% ../nbs/64_closed_loop.ipynb #4dedc6aa
+# %% ../nbs/64_closed_loop.ipynb #97b6360a
 def rates(
     rows: list,       # of `drive`
 ) -> dict:            # measure -> n, per_100m, per_hour, and the 95 % interval of per_100m
@@ -285,7 +287,7 @@ def rates(
                       interval=_interval(spread))
     return res
 
-# %% ../nbs/64_closed_loop.ipynb #ef45fa81
+# %% ../nbs/64_closed_loop.ipynb #0cca4a4a
 def twins(
     rows: list,       # of `drive` with a guard
     none: list,       # without, of the same scenes or of more
@@ -316,7 +318,7 @@ def against(
     lost = 1 - m[pick].sum(1)/m0[pick].sum(1)
     return res | dict(lost=float(1 - m.sum()/m0.sum()), lost_interval=_interval(lost))
 
-# %% ../nbs/64_closed_loop.ipynb #f5e4b7d0
+# %% ../nbs/64_closed_loop.ipynb #ef1fd016
 def warnings(
     rows: list,       # of `drive` with a guard
     none: list,       # of the same scenes without
@@ -332,7 +334,7 @@ def warnings(
         if spans: out.append(round(t - spans[-1], 2))
     return out
 
-# %% ../nbs/64_closed_loop.ipynb #4131f32d
+# %% ../nbs/64_closed_loop.ipynb #acb9f48f
 def report(
     done: dict,      # guard -> list of `drive`
 ) -> str:            # markdown
@@ -353,7 +355,7 @@ def report(
         lines.append('| ' + ' | '.join(row) + ' |')
     return '\n'.join(lines)
 
-# %% ../nbs/64_closed_loop.ipynb #6cf105b2
+# %% ../nbs/64_closed_loop.ipynb #cd436934
 @sim_drive.runs
 def main(a):  # the words of `sim_drive`
     "Drive through the world in a closed loop and count the accidents, with and without a guard"
@@ -364,7 +366,7 @@ def main(a):  # the words of `sim_drive`
     print(report(done))
     if a.out: keep_drives(a.out, done, **kw, episodes=a.episodes)
 
-# %% ../nbs/64_closed_loop.ipynb #23420466
+# %% ../nbs/64_closed_loop.ipynb #5fb2b164
 def keep_drives(
     path,         # JSON file
     done: dict,   # guard -> list of `drive`

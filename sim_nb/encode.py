@@ -17,6 +17,7 @@ from fastcore.basics import patch
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from .cuda import Captured
 from .backends import OnnxGraph, Tried, fastest, need, shortest, try_ways, way
 from .data import limit_threads, own_threads
 from .files import cache_folder, cached_file
@@ -121,6 +122,7 @@ def _keep_freed_memory():
 
 class FastPath:
     "An encoder made ready for many frames; agrees with `encode_plain` within rounding of its float type"
+    layouts = dict(cpu=torch.channels_last, cuda=torch.contiguous_format)  # a GPU is no faster with the colours last
     def __init__(self,
         enc: Encoder,    # the encoder; it is not changed
         dtype='fp32',    # 'fp32', 'fp16' or 'bf16'
@@ -130,15 +132,21 @@ class FastPath:
         self.enc, self.dtype, self.device = copy.deepcopy(enc).to(device), DTYPES[dtype], device
         x = torch.zeros(1, 3, *enc.size, device=device)
         with one_thread() as self.n: fuse_convs(self.enc.body, lambda: self.enc.features_of(x))
-        self.enc.body.to(self.dtype).to(memory_format=torch.channels_last)
+        self.layout = self.layouts.get(torch.device(device).type, torch.channels_last)
+        self.enc.body.to(self.dtype).to(memory_format=self.layout)
         self.mean, self.scale = 255*self.enc._mean, 1/(255*self.enc._std)
-        self.pool = ThreadPoolExecutor(self.n, initializer=limit_threads, initargs=(1,))
+        self.net = Captured(self.features, weights=self.enc.parameters())  # on a GPU one launch for a batch
+        self.pool = ThreadPoolExecutor(self.n if device == 'cpu' else 1, initializer=limit_threads, initargs=(1,))
+
+    def features(self, x):
+        "Pictures uint8 [n, 3, *size] to features, where they are"
+        x = (x - self.mean)*self.scale
+        return self.enc.features_of(x.to(self.dtype, memory_format=self.layout)).float()
 
     @torch.no_grad()
     def encode(self, x):
         "Pictures uint8 [n, 3, H, W] to features, in the calling thread"
-        x = (resize_frames(x, self.enc.size).to(self.device) - self.mean)*self.scale
-        return self.enc.features_of(x.to(self.dtype, memory_format=torch.channels_last)).float().cpu()
+        return self.net(resize_frames(x, self.enc.size).to(self.device)).cpu()
 
     def submit(self,
         frames,  # RGB frames, uint8 [N, H, W, 3]

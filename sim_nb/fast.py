@@ -1337,7 +1337,7 @@ def disagreement(
         y = f(p)
         g = torch.randn(y.shape, generator=torch.Generator().manual_seed(0))
         return y.detach(), torch.autograd.grad(y, p, g)[0]
-    with torch.enable_grad(): return tuple(((a - b).norm() / b.norm()).item() for a, b in zip(both(f), both(ref)))
+    with torch.inference_mode(False), torch.enable_grad(): return tuple(((a - b).norm() / b.norm()).item() for a, b in zip(both(f), both(ref)))
 
 @patch
 @torch.inference_mode(False)  # the first use may be inside one, and the comparison takes a gradient

@@ -104,7 +104,9 @@ def quantize_graph(
     if len(outside) == len(set(inside) | set(outside)): raise ValueError(f"{src}: no product of the LLM is left to quantise with keep={keep}")
     level = logging.getLogger().level
     logging.getLogger().setLevel(logging.ERROR)  # the quantiser warns on the root logger
-    try: quantize_dynamic(str(src), str(dst), op_types_to_quantize=['MatMul'], per_channel=True, weight_type=QuantType.QInt8,
+    graph = need('onnx').load(str(src))
+    del graph.graph.value_info[:]  # ONNX Runtime 1.30 turns weights round, and then finds the old shapes there
+    try: quantize_dynamic(graph, str(dst), op_types_to_quantize=['MatMul'], per_channel=True, weight_type=QuantType.QInt8,
                           nodes_to_exclude=outside + [f'{o}_MatMul' for o in outside])
     finally: logging.getLogger().setLevel(level)
     return Path(dst)

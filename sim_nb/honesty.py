@@ -140,7 +140,7 @@ from .confidence import confidence_table
 from .inference import SimV0Inference
 from .tables import text_table
 from .heldout import held_out, high_events, p_high, seen_before, window_seconds
-from .trust import unit_scores
+from .heldout import unit_scores
 
 # %% ../nbs/54_honesty.ipynb #4c1f7a22
 def alarm_table(

@@ -21,6 +21,7 @@ from .config import ConfigError, check_network_config
 from .files import atomic_folder, cache_folder, cache_home
 from .labels import did_you_mean
 from .backends import way
+from .cuda import Captured
 
 # %% ../nbs/22_llm.ipynb #8a05d84e
 _LLAMA = dict(model_type='llama', rms_norm_eps=1e-5, tie_word_embeddings=True)
@@ -205,6 +206,7 @@ DTYPES = {'fp32': torch.float32, 'bf16': torch.bfloat16, 'auto': torch.float32}
 
 class FrozenLLM(nn.Module):
     "A decoder-only LLM as a frozen function of embeddings: prefix [B, T, d] -> readout [B, d]"
+    checkpointed = False
     def __init__(self,
         net: nn.Module,      # a transformers base model, without the vocabulary head
         name: str,           # the name it was loaded by
@@ -247,12 +249,19 @@ def arithmetic(self: FrozenLLM) -> str:  # 'fp32' or 'bf16'
 
 # %% ../nbs/22_llm.ipynb #325d0b40
 @patch
+def read(self: FrozenLLM, prefix):
+    "The last hidden state, launch by launch"
+    x = prefix.to(self.net.dtype)
+    return self.net(inputs_embeds=x, use_cache=False).last_hidden_state[:, -1].to(prefix.dtype)
+
+@patch
 def forward(self: FrozenLLM,
     prefix: torch.Tensor,  # [B, T, d] embeddings, at the scale `embed_rms`
 ) -> torch.Tensor:         # [B, d] hidden state of the last token, in the dtype of the prefix
     "Read the prefix from left to right; give the last hidden state"
-    x = prefix.to(self.net.dtype)
-    return self.net(inputs_embeds=x, use_cache=False).last_hidden_state[:, -1].to(prefix.dtype)
+    if self.checkpointed or not prefix.is_cuda: return self.read(prefix)
+    if '_captured' not in self.__dict__: self._captured = Captured(self.read, weights=self.net.parameters())
+    return self._captured(prefix)
 
 # %% ../nbs/22_llm.ipynb #28557666
 @patch
@@ -277,6 +286,7 @@ def checkpoint_layers(self: FrozenLLM) -> FrozenLLM:  # the module itself
     "Recompute each decoder layer in the backward pass instead of keeping its activations"
     for layer in _decoder_layers(self.net):
         layer.forward = partial(checkpoint, layer.forward, use_reentrant=False, preserve_rng_state=False)
+    self.checkpointed = True  # recomputed means less memory; a recording would keep all of it
     return self
 
 # %% ../nbs/22_llm.ipynb #f885dbbb

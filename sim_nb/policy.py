@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 # %% ../nbs/45_policy.ipynb #b23dd1ff
-from .labels import ACTIONS, CHANNELS, REASONS, RISKS
+from .labels import CHANNELS, RISKS
 
 # %% ../nbs/45_policy.ipynb #16a0cbff
 class Limit(NamedTuple):

@@ -11,7 +11,7 @@ import numpy as np
 
 # %% ../nbs/32_rare.ipynb #e4298cd1
 from .labels import HIGH, IGNORE_INDEX
-from .metrics import BUDGET, _scored, alarm_threshold, high_ap, window_metrics
+from .metrics import BUDGET, _scored, alarm_threshold, window_metrics
 
 # %% ../nbs/32_rare.ipynb #e4725c5e
 def crossfit_thresholds(

@@ -24,7 +24,7 @@ from .runtime import FUSED, check_finite, is_grave
 from .graph import OnnxBackend, features_model
 from .vision import encode_plain, resize_frames
 from .encode import FastPath, _key, cached_graph, export_encoder, one_thread
-from .inference import SimV0Inference
+from .inference import OneLaunch, SimV0Inference
 
 log = logging.getLogger(__name__)
 
@@ -221,7 +221,7 @@ class SimStream:
         self.cached = self.inf.model.encoder is None
         self.encoder = stream_encoder(self.inf).to(self.inf.device)
         self.encode = frame_encoder(self.encoder, encoder)
-        self.run = self.inf.run if isinstance(self.inf.run, OnnxBackend) else features_model(self.inf.run)
+        self.run = self.inf.run if isinstance(self.inf.run, (OnnxBackend, OneLaunch)) else features_model(self.inf.run)
         self.lock = threading.Lock()
         self.reset(); self.warm_up()
 
@@ -241,7 +241,7 @@ def reset(self: SimStream):
 @patch
 def _features(self: SimStream, frame):
     "Features of one frame, as training saw them: float32 [dv]"
-    x = self.encode(frame[None])[0].float().to(self.inf.device)
+    x = self.encode(frame[None])[0].float().cpu()
     if self.cached: x = x.half().float()
     if not torch.isfinite(x).all(): raise ValueError('the encoder gave a number that is not finite')
     return x
@@ -251,7 +251,7 @@ def _features(self: SimStream, frame):
 def _answer(self: SimStream, feats, telemetry):
     "The model's decision for one window"
     dev = self.inf.device
-    x = {VIS_FEATS: feats[None], TELEMETRY: torch.from_numpy(telemetry)[None].to(dev)}
+    x = {VIS_FEATS: feats[None].to(dev), TELEMETRY: torch.from_numpy(telemetry)[None].to(dev)}
     raw = self.inf.model.fused(check_finite(self._logits(x)), x)
     out = self.inf.calibrated(raw)
     return decode(out)[0] | self.inf.alarms(out, raw)[0]

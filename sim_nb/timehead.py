@@ -14,7 +14,7 @@ import numpy as np
 from fastcore.basics import patch
 
 # %% ../nbs/19_timehead.ipynb #3dbfaf82
-from .labels import CHANNELS, HEADS, IGNORE_INDEX, RISKS
+from .labels import CHANNELS, IGNORE_INDEX, RISKS
 
 # %% ../nbs/19_timehead.ipynb #81c4e5fd
 SECONDS = (4., 2., 1.)  # fewer seconds left than these: risk is at least low, medium, high

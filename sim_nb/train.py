@@ -32,8 +32,8 @@ from .cache import open_split
 with warnings.catch_warnings():  # importing fastai calls `torch.jit.script`, and torch warns about it
     warnings.simplefilter('ignore', FutureWarning)
     from sim_nb.data import pick_device, seed_everything
-    from sim_nb.learner import Progress, RunLog, SaveRun, _with_origin, check_folder, data_metadata, epoch_line, put_back
-    from sim_nb.learner import sim_dataloaders, sim_learner, stats_shift
+    from sim_nb.learner import SaveRun, _with_origin, check_folder, data_metadata
+    from sim_nb.learner import sim_dataloaders, sim_learner
 
 # %% ../nbs/37_train.ipynb #559bbef7
 def _sizes(ds):

@@ -4,10 +4,12 @@
 
 # %% auto #0
 __all__ = ['log', 'FEATURES', 'ENCODERS', 'resize_frames', 'parse_features', 'pool_map', 'TimmBody', 'tokens_to_map', 'HFBody',
-           'weights_fingerprint', 'Encoder', 'load_by_order', 'parse_size', 'load_encoder', 'encode_plain']
+           'weights_fingerprint', 'Encoder', 'whole_fp32', 'load_by_order', 'parse_size', 'load_encoder',
+           'encode_plain']
 
 # %% ../nbs/20_vision.ipynb #62732ffa
 import hashlib, inspect, logging
+from contextlib import contextmanager, nullcontext
 from importlib.metadata import version
 from pathlib import Path
 
@@ -165,12 +167,22 @@ class Encoder(nn.Module):
     def __repr__(self): return f'Encoder({self.name!r}, features={self.features!r}, size={self.size}, dv={self.dv})'
 
 # %% ../nbs/20_vision.ipynb #7ee94c45
+@contextmanager
+def whole_fp32():
+    "Inside, convolutions of a GPU are fp32 and not TF32, whose numbers have 10 bits"
+    cudnn = torch.backends.cudnn
+    o, k, exact = (cudnn.conv, 'fp32_precision', 'ieee') if hasattr(cudnn, 'conv') else (cudnn, 'allow_tf32', False)
+    was = getattr(o, k)
+    setattr(o, k, exact)
+    try: yield
+    finally: setattr(o, k, was)
+
 @patch
 def features_of(self: Encoder,
     x,  # scaled and normalised pictures [N, 3, *size]
 ):      # [N, dv]
     "The features of pictures that are ready for the network"
-    maps = self.body(x, [o[0] for o in self.parts])
+    with whole_fp32() if x.is_cuda else nullcontext(): maps = self.body(x, [o[0] for o in self.parts])
     return torch.cat([pool_map(maps[k], g) for k, g in self.parts], 1)
 
 # %% ../nbs/20_vision.ipynb #0865ebbe
@@ -328,4 +340,5 @@ def encode_plain(
     frames,        # RGB frames, uint8 [N, H, W, 3]
 ):                 # features, float32 [N, dv]
     "The reference path: every other path is compared with this one"
-    return enc(torch.as_tensor(frames).to(enc._mean.device).permute(0, 3, 1, 2).contiguous().float()/255)
+    x = resize_frames(torch.as_tensor(frames).cpu().permute(0, 3, 1, 2).contiguous(), enc.size)  # a GPU rounds otherwise
+    return enc(x.to(enc._mean.device).float()/255)
