@@ -656,7 +656,7 @@ def load_learner(
 ) -> SimLearner:
     "A Learner with the model and the weights of a checkpoint; nothing is unpickled"
     opened = open_checkpoint(path)
-    return sim_learner(dls, opened.build(gradient_checkpointing=opened.metadata.get('gradient_checkpointing', False)), cfg, **kwargs)
+    return sim_learner(dls, opened.build(SimV0Model, gradient_checkpointing=opened.metadata.get('gradient_checkpointing', False)), cfg, **kwargs)
 
 # %% ../nbs/34_learner.ipynb #85cd0ea2
 @patch
@@ -1262,7 +1262,7 @@ def summary(self: SimLearner) -> str:
         'callbacks: ' + ', '.join(type(o).__name__ for o in self.cbs.sorted('order'))]))
 
 # %% ../nbs/34_learner.ipynb #9cb0cded
-from .metrics import BUDGET, alarm_threshold, high_ap, high_score, recall_at
+from .metrics import BUDGET, alarm_threshold, high_score
 from .timehead import NoTimeHead, RIDGE, SECONDS, SPEED, choose_share, seconds_table, share_losses
 from .timehead import fit_time_head as fit_head
 
