@@ -1015,6 +1015,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '', 'doc_host': '', 'git_url
                                 'sim_nb.learner.SaveRun._finish': ('learner.html#saverun._finish', 'sim_nb/learner.py'),
                                 'sim_nb.learner.SaveRun._start': ('learner.html#saverun._start', 'sim_nb/learner.py'),
                                 'sim_nb.learner.SaveRun._take_up': ('learner.html#saverun._take_up', 'sim_nb/learner.py'),
+                                'sim_nb.learner.SaveRun._training': ('learner.html#saverun._training', 'sim_nb/learner.py'),
                                 'sim_nb.learner.SaveRun._write_config': ('learner.html#saverun._write_config', 'sim_nb/learner.py'),
                                 'sim_nb.learner.SaveRun.add_time_head': ('learner.html#saverun.add_time_head', 'sim_nb/learner.py'),
                                 'sim_nb.learner.SaveRun.after_epoch': ('learner.html#saverun.after_epoch', 'sim_nb/learner.py'),

@@ -1031,6 +1031,11 @@ def resume_state(self: SaveRun) -> dict:
 
 # %% ../nbs/34_learner.ipynb #09ffd64f
 @patch
+def _training(self: SaveRun, learn):
+    "The section `training` of the run's config, or what the Learner was made with"
+    return learn.told['training'] if self.cfg is None else self.cfg.training
+
+@patch
 def write_metrics(self: SaveRun):
     "The metrics files, from the progress"
     for k in ('train', 'val'): write_jsonl(self.folder.metrics(k), getattr(self.progress, k))
@@ -1040,8 +1045,7 @@ def after_epoch(self: SaveRun):
     "Judge the epoch and write it down, in the order that survives a kill"
     if not self.learn.trained: return
     train, val = self.learn.results['train'], self.learn.results['valid']
-    by = self.cfg.training.best_by if self.cfg is not None else 'risk_high_recall'
-    is_best = self.progress.add(train, val, by)
+    is_best = self.progress.add(train, val, self._training(self.learn).best_by)
     self.progress.log = self.log.lines + [epoch_line(self.progress.epoch, train, val, is_best)]
     if self.every_epoch: self.save(f'epoch_{self.progress.epoch:03d}')
     if self.progress.epoch == 1: self.save('best')
@@ -1335,7 +1339,7 @@ def add_time_head(self: SaveRun,
     learn,  # the learner, fitted
 ):
     "Fit the time-to-risk head and the alarm threshold, and write both into `best.pt` and `last.pt`"
-    t, head = load_config(self.folder.config).training if self.folder.config.exists() else TrainingConfig(), None
+    t, head = self._training(learn), None
     if not hasattr(getattr(learn.model, 'module', learn.model), 'time_head'): return
     for path in (self.folder.best, self.folder.last):  # the learner ends with the weights of the last epoch
         ckpt = read_checkpoint(path)
