@@ -250,7 +250,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 # %% ../nbs/33_checkpoint.ipynb #a2c93bf6
-_Digest = Annotated[str, Field(pattern='^[0-9a-f]*$', max_length=128)]
+_Digest = Annotated[str, Field(pattern='^([0-9a-f]*|none)$', max_length=128)]
 _Eight = Annotated[list[Annotated[float, Field(allow_inf_nan=False)]], Field(min_length=8, max_length=8)]
 
 class _Facts(BaseModel): model_config = ConfigDict(strict=True, extra='allow')
