@@ -331,7 +331,7 @@ sim_metrics = Command('sim_metrics', 'honesty:main',
 
 # %% ../nbs/06_cli.ipynb #b8afa6a4
 TABLES = ('middle', 'recipe')
-PARTS = ('limits', 'train', 'eval', 'decide', 'stream', 'load', 'cache', 'memory')
+PARTS = ('limits', 'train', 'eval', 'decide', 'stream', 'load', 'cache', 'memory', 'gpu')
 
 sim_ablate = Command('sim_ablate', 'ablate:main', 'Train the rows of a table with several seeds and compare them.',
     CONFIG.but(required=True), SET.but(help='change a setting for all rows'),
