@@ -310,12 +310,13 @@ def _loader(name):
 
 # %% ../nbs/20_vision.ipynb #74726be9
 def parse_size(
-    s: str,   # e.g. '128x256'
-) -> tuple:   # (height, width) in pixels
+    s: str,       # e.g. '128x256'
+    what: str,    # whose size it is, for the error
+) -> tuple:       # (height, width) in pixels
     "Height and width from text"
     h, _, w = s.partition('x')
     if not (h.isdecimal() and w.isdecimal() and len(h) < 5 and len(w) < 5 and int(h) and int(w)):
-        raise ValueError(f"expected a size HEIGHTxWIDTH like 128x256, each in 1..9999 pixels, came {s!r}")
+        raise ValueError(f"{what}: expected HEIGHTxWIDTH like 128x256, each in 1..9999 pixels, came {s!r}")
     return int(h), int(w)
 
 def load_encoder(
@@ -326,7 +327,7 @@ def load_encoder(
     "A frozen encoder by name"
     if features is not None: parse_features(features)
     base, at, s = name.partition('@')
-    size = size or (parse_size(s) if at else None)
+    size = size or (parse_size(s, f'vision encoder {name!r}') if at else None)
     enc = _loader(base)(base, features, size)
     if size: enc.name = f'{base}@{size[0]}x{size[1]}'
     log.info(f"encoder {enc.name}: features {enc.features}, input {enc.size[0]}x{enc.size[1]}, dv {enc.dv}, "
