@@ -583,6 +583,15 @@ METADATA = {  # what happens to the metadata; a key is set, or a function is cal
     'statistics negative': lambda o: o['model_state_dict']['telemetry_mlp.0.std'].mul_(-1),
     'statistics zero': lambda o: o['model_state_dict']['telemetry_mlp.0.std'].zero_(),
     'metadata deep': lambda o: o['metadata'].update(deep=deep(800)),
+    'calibration None': dict(calibration=None), 'calibration seen': dict(calibration=dict(temperatures={},
+        certificate=dict(threshold=.3), guarantee='', data=dict(seen=5))),
+    'calibration for a number': dict(calibration=dict(temperatures={}, certificate=dict(threshold=.3), guarantee='',
+        arithmetic=5)),
+    'alarm text': dict(alarm='often'), 'alarm list': dict(alarm=[.3]), 'alarm None': dict(alarm=None),
+    'alarm at text': dict(alarm=dict(threshold='.3')), 'alarm at nan': dict(alarm=dict(threshold=float('nan'))),
+    'alarm at 3': dict(alarm=dict(threshold=3.)), 'time head text': dict(time_head='off'),
+    'time head None': dict(time_head=None), 'time head share': dict(time_head=dict(share=float('nan'))),
+    'encoder size large': dict(vision_encoder_name='random:test_vit@9999x9999'),
 }
 
 def deep(n):
@@ -590,7 +599,7 @@ def deep(n):
     for _ in range(n): o = [o]
     return o
 
-@kind('checkpoint metadata and weights of wrong types and sizes', 1.5, needs='run')
+@kind('checkpoint metadata and weights of wrong types and sizes', 2, needs='run')
 def checkpoint_metadata(c):
     p = c.copy('run/checkpoints/best.pt', 'best.pt')
     o = read_pt(p)
@@ -2014,7 +2023,7 @@ def properties(n, seed, good, only):
         refused(api('load_config', 'config'), 'h.yaml')
     keys = st.sampled_from(['F', 'K', 'd', 'dv', 'telemetry_stats', 'label_maps', 'calibration', 'data',
         'frame_spacing_s', 'format_version', 'llm_fingerprint', 'pooling', 'skip', 'frozen_dtype', 'vision_features',
-        'head_width'])
+        'head_width', 'alarm', 'time_head'])
     ckpt = read_pt(good/'run/checkpoints/best.pt')
     def metadata(change):
         write_pt({**ckpt, 'metadata': {**ckpt['metadata'], **change}}, 'h.pt')
