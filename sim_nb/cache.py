@@ -431,7 +431,7 @@ def main(a):  # the words of `sim_cache`
     "`sim_cache`: encode every frame of a dataset once"
     logging.basicConfig(level=logging.INFO, format='%(message)s')
     t, ds = time.perf_counter(), frames_of(build_dataset(a.dataset_class, a.data, **dict(a.set)))
-    enc = load_encoder(a.encoder, a.features, a.size and parse_size(a.size))
+    enc = load_encoder(a.encoder, a.features, a.size and parse_size(a.size, '--size'))
     x = cache_features(ds, enc, a.cache_dir, bs=a.batch_size, dtype=a.dtype, device=a.device, force=a.force)
     print(f"{len(x)} frames x {x.shape[1]} features ({enc.name}, {enc.features}) in {x.filename}, "
           f"{time.perf_counter()-t:.1f} s")

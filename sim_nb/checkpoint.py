@@ -270,7 +270,19 @@ class _Data(_Facts):
                 if n is not None and not (type(n) is int and 0 < n <= 10**6): raise ValueError(f'{k}: expected a whole number in 1..1,000,000')
         return v
 
-class _Calibration(_Facts): temperatures: dict[str, float] = {}; certificate: dict = {}; guarantee: str|None = ''; data: dict = {}
+_Share = Annotated[float, Field(ge=0, le=1)]
+
+class _Calibrated(_Facts): seen: list[str] = []
+class _Calibration(_Facts):
+    temperatures: dict[str, float] = {}
+    certificate: dict = {}
+    guarantee: str|None = ''
+    data: _Calibrated = {}
+    arithmetic: list[str] = []
+    time_head: str|None = None
+
+class _Alarm(_Facts): threshold: _Share|None; budget: _Share = 0.; recall: _Share|None = None; false_alarm_rate: _Share|None = None
+class _TimeHead(_Facts): share: _Share; off: str|None = None; said: list[dict] = []; losses: list[dict] = []
 
 class _Metadata(_Facts):
     llm_fingerprint: _Digest|None = None
@@ -278,7 +290,9 @@ class _Metadata(_Facts):
     label_maps: dict[str, dict[int|str, str]] = {}
     telemetry_stats: _Stats|None = None
     data: _Data|None = None
-    calibration: _Calibration|None = None
+    calibration: _Calibration = {}  # a default is not checked, so what is written is never null
+    alarm: _Alarm = {}
+    time_head: _TimeHead = {}
     init_from: dict|None = None
     paths: dict[str, str] = {}
 
