@@ -175,7 +175,8 @@ def to_onnx(
     batch = torch.export.Dim('batch')
     with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()), torch.no_grad():
         warnings.simplefilter('ignore')
-        p = torch.onnx.export(module, args, dynamo=True, verbose=False, input_names=list(inputs), output_names=list(outputs),
+        p = torch.onnx.export(module, args, dynamo=True, verbose=False, input_names=list(inputs),
+                              output_names=list(outputs),
                               dynamic_shapes=tuple({0: batch} for _ in args))
         p.save(str(path))
     return Path(path)
@@ -193,7 +194,8 @@ def export_encoder(
     path,    # .onnx file to write
 ) -> Path:   # the file
     "uint8 frames of the encoder's size [N, 3, *size] -> features [N, dv]"
-    return to_onnx(_Pixels(enc).eval(), (torch.randint(0, 256, (3, 3, *enc.size), dtype=torch.uint8),), path, (FRAMES,), (VIS_FEATS,))
+    return to_onnx(_Pixels(enc).eval(), (torch.randint(0, 256, (3, 3, *enc.size), dtype=torch.uint8),), path,
+                   (FRAMES,), (VIS_FEATS,))
 
 # %% ../nbs/21_encode.ipynb #5d3f3e45
 def _key(*parts):
@@ -201,7 +203,8 @@ def _key(*parts):
     h = hashlib.sha256(f'graph1|{torch.__version__}'.encode())
     for o in parts:
         if isinstance(o, dict) and any(isinstance(v, torch.Tensor) for v in o.values()):
-            for k, v in sorted(o.items()): h.update(k.encode()); h.update(v.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)
+            for k, v in sorted(o.items()):
+                h.update(k.encode()); h.update(v.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)
         else: h.update(json.dumps(o, sort_keys=True, default=str).encode())
     return h.hexdigest()[:16]
 
@@ -276,7 +279,8 @@ def choose_path(
     def error(path): return ((path(frames) - ref).norm()/ref.norm().clamp(min=1e-9)).item()
     def make(o): return PATHS[o](enc, device)
     if dtype == 'auto':
-        best = fastest('dtype', try_ways('dtype', names, make, error, lambda path: path(frames), 1 if len(names) == 1 else 3), tol)
+        best = fastest('dtype', try_ways('dtype', names, make, error, lambda path: path(frames),
+                                         1 if len(names) == 1 else 3), tol)
         if best is None: best = Tried('torch', make('torch'), 0., math.nan)
     else: best = _named(dtype, make, error, frames)
     how = dict(dtype=best.name, error=round(best.error, 5), ms=round(best.seconds/len(frames)*1e3, 3))
@@ -289,7 +293,8 @@ def _named(dtype, make, error, frames):
         path = make(dtype)
         return Tried(dtype, path, error(path), shortest(lambda: path(frames), 1))
     except (RuntimeError, ImportError) as e: raise ValueError(
-        f"dtype {dtype!r} does not run here: {(str(e).splitlines() or [type(e).__name__])[0]}. Repair that, or take dtype='auto' (--dtype auto), which takes what runs") from e
+        f"dtype {dtype!r} does not run here: {(str(e).splitlines() or [type(e).__name__])[0]}. Repair that, "
+        "or take dtype='auto' (--dtype auto), which takes what runs") from e
 
 # %% ../nbs/21_encode.ipynb #0e9b52c8
 _ready = weakref.WeakKeyDictionary()  # encoder -> {options: what `choose_path` gave}

@@ -1002,7 +1002,9 @@ def _trial(
     timeout: float=120., # seconds
 ):
     "Run a new library in a process of its own"
-    try: r = subprocess.run([sys.executable, '-I', '-S', '-c', _TRY, str(file)], capture_output=True, text=True, timeout=timeout)
+    try:
+        r = subprocess.run([sys.executable, '-I', '-S', '-c', _TRY, str(file)], capture_output=True, text=True,
+                           timeout=timeout)
     except (OSError, subprocess.TimeoutExpired) as e: raise NoFastPath(f"its trial did not finish: {e}") from None
     if not r.returncode: return
     if 'OSError' in r.stderr: raise OSError(r.stderr.strip().splitlines()[-1])  # it could not be loaded
@@ -1045,7 +1047,8 @@ def _own_folder():
 
 @functools.lru_cache
 def _load(how):
-    code = ''.join([_NUMBERS, _TEAM, _HELPERS, _PRODUCT, KERNELS[how][0], _NORM, _ATTENTION, _STACK, _TRIAL, _TRIAL_STACK, _TRIAL_ALL])
+    code = ''.join([_NUMBERS, _TEAM, _HELPERS, _PRODUCT, KERNELS[how][0], _NORM, _ATTENTION, _STACK, _TRIAL,
+                    _TRIAL_STACK, _TRIAL_ALL])
     name = f"{how}-{hashlib.sha256((code + ' '.join(_FLAGS) + _flags_of_cpu()).encode()).hexdigest()[:16]}"
     for home in (lambda: cache_home()/'kernels', _own_folder):
         try:
@@ -1063,7 +1066,8 @@ def kernel(
     how: str=None,    # a key of `KERNELS`; None: the fastest that can be built here
 ) -> ctypes.CDLL:     # the loaded library; `how` is its name
     "Build the kernel once per machine, load it once per process"
-    if how is not None and how not in kernels(): raise NoFastPath(f"this processor has no {how}: expected one of {kernels()}")
+    if how is not None and how not in kernels():
+        raise NoFastPath(f"this processor has no {how}: expected one of {kernels()}")
     *better, last = kernels() if how is None else [how]
     for k in better:
         try: return _load(k)
@@ -1104,7 +1108,8 @@ def _layer(pairs, norms, int8, grad8):
     "Packed weights of one block, biases, and the weights of its norms, in the order of the kernel"
     back = pack8 if grad8 else pack
     weights = [o for w, _ in pairs for o in ((pack8(w), None) if int8 else (pack(w), back(w.t().contiguous())))]
-    return one_piece(weights + [None if b is None else b.float().contiguous() for b in (*(b for _, b in pairs), *(o.weight for o in norms))])
+    return one_piece(weights + [None if b is None else b.float().contiguous()
+                                for b in (*(b for _, b in pairs), *(o.weight for o in norms))])
 
 def _after_norm(w, b, norm):
     "Add what the bias of a norm becomes behind a linear layer to the bias of that layer: weight [n, k], bias [n]"
@@ -1122,7 +1127,8 @@ def gpt2_layers(
     _expect(cfg.activation_function in ('gelu_new', 'gelu_pytorch_tanh'), f'activation {cfg.activation_function}')
     _expect(cfg.scale_attn_weights and not cfg.scale_attn_by_inverse_layer_idx, 'the scale of the attention')
     lin = lambda m: (m.weight.float().t(), m.bias.float())
-    return [((_after_norm(*lin(o.attn.c_attn), o.ln_1), lin(o.attn.c_proj), _after_norm(*lin(o.mlp.c_fc), o.ln_2), lin(o.mlp.c_proj)),
+    return [((_after_norm(*lin(o.attn.c_attn), o.ln_1), lin(o.attn.c_proj), _after_norm(*lin(o.mlp.c_fc), o.ln_2),
+              lin(o.mlp.c_proj)),
              (o.ln_1, o.ln_2)) for o in net.h], net.h[0].mlp.c_fc.weight.shape[1]
 
 # %% ../nbs/23_fast.ipynb #af885076
@@ -1142,7 +1148,8 @@ def llama_layers(
         _expect(all(l.bias is None for l in (a.q_proj, a.o_proj, m.gate_proj, m.down_proj)), 'a bias')
         qkv = torch.cat([l.weight.float() for l in (a.q_proj, a.k_proj, a.v_proj)])
         gate, up = (fill(l.weight.float()) for l in (m.gate_proj, m.up_proj))
-        layers.append((((qkv, None), (a.o_proj.weight.float(), None), (_gate_up(gate, up), None), (fill(m.down_proj.weight.float().t()).t(), None)),
+        layers.append((((qkv, None), (a.o_proj.weight.float(), None), (_gate_up(gate, up), None),
+                        (fill(m.down_proj.weight.float().t()).t(), None)),
                        (o.input_layernorm, o.post_attention_layernorm)))
     return layers, ff
 
@@ -1179,7 +1186,8 @@ class Stack:
         cfg, self.net, self.pool, self.lib = net.config, net, {}, kernel(how)
         self.how = self.lib.how
         self.grad8 = not int8 and (self.how in GRAD8 if grad8 is None else grad8)
-        if cfg.model_type not in FAMILIES: raise NoFastPath(f"architecture {cfg.model_type!r}: expected one of {list(FAMILIES)}")
+        if cfg.model_type not in FAMILIES:
+            raise NoFastPath(f"architecture {cfg.model_type!r}: expected one of {list(FAMILIES)}")
         d, H = cfg.hidden_size, cfg.num_attention_heads
         G, hd = getattr(cfg, 'num_key_value_heads', None) or H, getattr(cfg, 'head_dim', None) or d // H
         if d % 32 or hd % 32: raise NoFastPath(f"width {d} with heads of {hd}: expected multiples of 32")
@@ -1187,7 +1195,8 @@ class Stack:
         with torch.no_grad(): layers, ff = FAMILIES[cfg.model_type](net)
         self.weights = [o for l in layers for o in _layer(*l, int8, self.grad8)]
         self.pointers = (ctypes.c_void_p * len(self.weights))(*[0 if w is None else w.data_ptr() for w in self.weights])
-        self.sizes = dict(L=len(layers), d=d, H=H, G=G, hd=hd, ff=ff, llama=int(cfg.model_type == 'llama'), int8=int(int8), grad8=int(self.grad8),
+        self.sizes = dict(L=len(layers), d=d, H=H, G=G, hd=hd, ff=ff, llama=int(cfg.model_type == 'llama'),
+                          int8=int(int8), grad8=int(self.grad8),
                           eps=getattr(cfg, 'rms_norm_eps', None) or cfg.layer_norm_epsilon)
         self.rotary = {}
 
@@ -1223,7 +1232,8 @@ def _tables(stack, T):
 def _conf(stack, x, grad):
     "The sizes of a call for a prefix x [B, T, d]"
     tabs = [o if o is None else o.data_ptr() for o in _tables(stack, x.shape[1])]
-    return _Conf(B=x.shape[0], T=x.shape[1], threads=kernel_threads(), grad=int(grad), cos=tabs[0], sin=tabs[1], **stack.sizes)
+    return _Conf(B=x.shape[0], T=x.shape[1], threads=kernel_threads(), grad=int(grad), cos=tabs[0], sin=tabs[1],
+                 **stack.sizes)
 
 # %% ../nbs/23_fast.ipynb #1c24698f
 class _Through(torch.autograd.Function):
@@ -1232,7 +1242,8 @@ class _Through(torch.autograd.Function):
     def forward(ctx, x, stack):
         x, y, grad, lib = x.contiguous(), x.new_empty(x.shape[0], x.shape[2]), ctx.needs_input_grad[0], stack.lib
         conf = _conf(stack, x, grad)
-        if grad and conf.int8: raise RuntimeError("8-bit weights are for deciding: expected torch.no_grad(), a prefix without a gradient")
+        if grad and conf.int8:
+            raise RuntimeError("8-bit weights are for deciding: expected torch.no_grad(), a prefix without a gradient")
         kept = _Lease(stack.pool, lib.kept_bytes(ctypes.byref(conf)) * (conf.L if grad else 1))
         work = _Lease(stack.pool, lib.work_bytes(ctypes.byref(conf)))
         lib.forward(ctypes.byref(conf), stack.pointers, _ptr(x), _ptr(y), _ptr(kept.tensor), _ptr(work.tensor))
@@ -1244,7 +1255,8 @@ class _Through(torch.autograd.Function):
     def backward(ctx, g):
         lib, g, gx = ctx.stack.lib, g.contiguous(), g.new_empty(ctx.shape)
         work = _Lease(ctx.stack.pool, lib.work_bytes(ctypes.byref(ctx.conf)))
-        lib.backward(ctypes.byref(ctx.conf), ctx.stack.pointers, _ptr(g), _ptr(gx), _ptr(ctx.kept.tensor), _ptr(work.tensor))
+        lib.backward(ctypes.byref(ctx.conf), ctx.stack.pointers, _ptr(g), _ptr(gx), _ptr(ctx.kept.tensor),
+                     _ptr(work.tensor))
         return gx, None
 
 # %% ../nbs/23_fast.ipynb #f37c7ff6
@@ -1337,7 +1349,8 @@ def disagreement(
         y = f(p)
         g = torch.randn(y.shape, generator=torch.Generator().manual_seed(0))
         return y.detach(), torch.autograd.grad(y, p, g)[0]
-    with torch.inference_mode(False), torch.enable_grad(): return tuple(((a - b).norm() / b.norm()).item() for a, b in zip(both(f), both(ref)))
+    with torch.inference_mode(False), torch.enable_grad():
+        return tuple(((a - b).norm() / b.norm()).item() for a, b in zip(both(f), both(ref)))
 
 @patch
 @torch.inference_mode(False)  # the first use may be inside one, and the comparison takes a gradient
@@ -1361,13 +1374,16 @@ def _check(self: FastLLM, x):
     self.errors = dict(zip(('readout', 'gradient'), disagreement(self.fast, self.plain, x)))
     error, tolerance = max(self.errors.values()), self.tolerance
     if not error <= tolerance and self.stack.grad8:
-        log.info(f"LLM {self.name!r}: with gradients in 8 bits the kernel differs from fp32 by {self.errors}: they are bf16")
+        log.info(f"LLM {self.name!r}: with gradients in 8 bits the kernel differs from fp32 by {self.errors}: "
+                 "they are bf16")
         self.stack = Stack(self.net, grad8=False)
         return self._check(x)
     if not error <= tolerance:
         tolerance = min(.5, max(disagreement(self.rounded, self.plain, x)))
-        log.info(f"LLM {self.name!r}: the kernel differs from fp32 by {self.errors}, PyTorch's own bf16 by {tolerance:.2g}")
-    if not error <= tolerance: self._stay_plain(f"the kernel differs from the model by {error:.2g}, at most {tolerance:.2g} is rounding")
+        log.info(f"LLM {self.name!r}: the kernel differs from fp32 by {self.errors}, "
+                 f"PyTorch's own bf16 by {tolerance:.2g}")
+    if not error <= tolerance:
+        self._stay_plain(f"the kernel differs from the model by {error:.2g}, at most {tolerance:.2g} is rounding")
 
 @patch
 @torch.no_grad()
@@ -1375,7 +1391,9 @@ def _check_int8(self: FastLLM, x):
     "8-bit weights may be off by the tolerance; there is no gradient to compare"
     want = self.plain(x)
     error = ((self.fast(x) - want).norm() / want.norm()).item()
-    if not error <= self.tolerance: self._stay_plain(f"8-bit weights change the readout by {error:.2g}, at most {self.tolerance:.2g} is taken for rounding")
+    if not error <= self.tolerance:
+        self._stay_plain(f"8-bit weights change the readout by {error:.2g}, at most {self.tolerance:.2g} is taken "
+                         "for rounding")
 
 # %% ../nbs/23_fast.ipynb #a1c0de29
 @patch
@@ -1404,7 +1422,8 @@ def load_fast(
     dtype: str='auto',                   # 'auto', 'fp32' or 'bf16'
 ) -> FrozenLLM:                          # a `FastLLM`, or a plain one
     "Load an LLM with the fastest path that `dtype` allows"
-    if dtype not in ('auto', 'bf16') or tune_norms: return load_llm(name_or_path, layers, gradient_checkpointing, tune_norms, dtype)
+    if dtype not in ('auto', 'bf16') or tune_norms:
+        return load_llm(name_or_path, layers, gradient_checkpointing, tune_norms, dtype)
     bf16 = dtype == 'bf16'
     return FastLLM(load_llm(name_or_path, layers, gradient_checkpointing), grad8=False if bf16 else None, bf16=bf16)
 
@@ -1416,7 +1435,8 @@ class PackedLinear(nn.Module):
     ):
         super().__init__()
         self.n, self.k = lin.weight.shape
-        if self.n % 32 or self.k % 32: raise NoFastPath(f"a linear layer {self.k} -> {self.n}: expected multiples of 32")
+        if self.n % 32 or self.k % 32:
+            raise NoFastPath(f"a linear layer {self.k} -> {self.n}: expected multiples of 32")
         self.lib, self.pool, self.weight = kernel(), {}, pack(lin.weight.detach().float())
         self.bias = None if lin.bias is None else lin.bias.detach().float().clone()
 
@@ -1425,14 +1445,16 @@ class PackedLinear(nn.Module):
         out, m = rows.new_empty(len(rows), self.n), len(rows) + 32
         work = _Lease(self.pool, m * self.k * 2 + m * (self.k + 1) * 4)
         sizes = (ctypes.c_long(o) for o in (kernel_threads(), len(rows), self.n, self.k))
-        self.lib.linear(*sizes, _ptr(rows), _ptr(self.weight), None if self.bias is None else _ptr(self.bias), _ptr(out), _ptr(work.tensor))
+        self.lib.linear(*sizes, _ptr(rows), _ptr(self.weight), None if self.bias is None else _ptr(self.bias),
+                        _ptr(out), _ptr(work.tensor))
         return out.view(*x.shape[:-1], self.n)
 
 def packed(
     module: nn.Module,  # in eval mode
 ) -> nn.Module:         # shares everything else
     "A copy of a module whose linear layers are `PackedLinear` where their widths allow"
-    if isinstance(module, nn.Linear): return module if any(o % 32 for o in module.weight.shape) else PackedLinear(module)
+    if isinstance(module, nn.Linear):
+        return module if any(o % 32 for o in module.weight.shape) else PackedLinear(module)
     new = copy.copy(module)
     new._modules = {k: o if o is None else packed(o) for k, o in module._modules.items()}
     return new
