@@ -74,7 +74,9 @@ def way(
 def ways_table() -> str:  # Markdown
     "All ways and what they are"
     head = '| word | computes | exactness | said in | runs on | needs |', '|---|---|---|---|---|---|'
-    row = lambda o: f"| `{o.name}` | {o.computes} | {o.exact} | {', '.join(f'`{s}`' for s in o.settings.split())} | {o.devices} | {o.needs or '-'} |"
+    def row(o):
+        settings = ', '.join(f'`{s}`' for s in o.settings.split())
+        return f"| `{o.name}` | {o.computes} | {o.exact} | {settings} | {o.devices} | {o.needs or '-'} |"
     return '\n'.join([*head, *map(row, WAYS.values())])
 
 # %% ../nbs/05_backends.ipynb #57ce6acb
@@ -90,6 +92,7 @@ def shortest(
     f()
     return min(once() for _ in range(n))
 
+# %% ../nbs/05_backends.ipynb #6575c5ba
 @dataclass(frozen=True)
 class Tried:
     "A way that ran"
@@ -116,6 +119,7 @@ def try_ways(
             log.info(f"{setting} {o!r} does not run here: {(str(e).splitlines() or [type(e).__name__])[0]}")
     return res
 
+# %% ../nbs/05_backends.ipynb #ba4ad22e
 def fastest(
     setting: str,  # a key of `SETTINGS`
     tried: list,   # of `try_ways`

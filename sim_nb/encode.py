@@ -143,24 +143,28 @@ class FastPath:
         x = (x - self.mean)*self.scale
         return self.enc.features_of(x.to(self.dtype, memory_format=self.layout)).float()
 
-    @torch.no_grad()
-    def encode(self, x):
-        "Pictures uint8 [n, 3, H, W] to features, in the calling thread"
-        return self.net(resize_frames(x, self.enc.size).to(self.device)).cpu()
+# %% ../nbs/21_encode.ipynb #b9bde555
+@patch
+@torch.no_grad()
+def encode(self: FastPath, x):
+    "Pictures uint8 [n, 3, H, W] to features, in the calling thread"
+    return self.net(resize_frames(x, self.enc.size).to(self.device)).cpu()
 
-    def submit(self,
-        frames,  # RGB frames, uint8 [N, H, W, 3]
-    ):           # function without arguments: features, float32 [N, dv], on the CPU
-        "Begin to encode; call it inside `one_thread`"
-        x = torch.as_tensor(frames).permute(0, 3, 1, 2)
-        parts = [x] if self.device != 'cpu' else x.split(min(8, -(-len(x)//self.n)))
-        futures = [self.pool.submit(self.encode, o) for o in parts]
-        return lambda: torch.cat([o.result() for o in futures])
+@patch
+def submit(self: FastPath,
+    frames,  # RGB frames, uint8 [N, H, W, 3]
+):           # function without arguments: features, float32 [N, dv], on the CPU
+    "Begin to encode; call it inside `one_thread`"
+    x = torch.as_tensor(frames).permute(0, 3, 1, 2)
+    parts = [x] if self.device != 'cpu' else x.split(min(8, -(-len(x)//self.n)))
+    futures = [self.pool.submit(self.encode, o) for o in parts]
+    return lambda: torch.cat([o.result() for o in futures])
 
-    def __call__(self,
-        frames,  # RGB frames, uint8 [N, H, W, 3]
-    ):           # features, float32 [N, dv], on the CPU
-        with one_thread(): return self.submit(frames)()
+@patch
+def __call__(self: FastPath,
+    frames,  # RGB frames, uint8 [N, H, W, 3]
+):           # features, float32 [N, dv], on the CPU
+    with one_thread(): return self.submit(frames)()
 
 # %% ../nbs/21_encode.ipynb #0956f2a6
 def to_onnx(
@@ -251,7 +255,8 @@ def _plain(enc, device='cpu'):
 
 def _fast(dtype): return lambda enc, device='cpu': FastPath(enc, dtype, device)
 
-PATHS = {'torch': _plain, **{o: _fast(o) for o in DTYPES}, 'onnx': lambda enc, device='cpu': OnnxPath(enc)}  # a word of `dtype` -> what makes it
+# a word of `dtype` -> what makes it
+PATHS = {'torch': _plain, **{o: _fast(o) for o in DTYPES}, 'onnx': lambda enc, device='cpu': OnnxPath(enc)}
 
 def candidates(
     dtype,         # 'auto', or one name
@@ -279,8 +284,8 @@ def choose_path(
     def error(path): return ((path(frames) - ref).norm()/ref.norm().clamp(min=1e-9)).item()
     def make(o): return PATHS[o](enc, device)
     if dtype == 'auto':
-        best = fastest('dtype', try_ways('dtype', names, make, error, lambda path: path(frames),
-                                         1 if len(names) == 1 else 3), tol)
+        runs = 1 if len(names) == 1 else 3
+        best = fastest('dtype', try_ways('dtype', names, make, error, lambda path: path(frames), runs), tol)
         if best is None: best = Tried('torch', make('torch'), 0., math.nan)
     else: best = _named(dtype, make, error, frames)
     how = dict(dtype=best.name, error=round(best.error, 5), ms=round(best.seconds/len(frames)*1e3, 3))
@@ -293,8 +298,8 @@ def _named(dtype, make, error, frames):
         path = make(dtype)
         return Tried(dtype, path, error(path), shortest(lambda: path(frames), 1))
     except (RuntimeError, ImportError) as e: raise ValueError(
-        f"dtype {dtype!r} does not run here: {(str(e).splitlines() or [type(e).__name__])[0]}. Repair that, "
-        "or take dtype='auto' (--dtype auto), which takes what runs") from e
+        f"dtype {dtype!r} does not run here: {(str(e).splitlines() or [type(e).__name__])[0]}. "
+        "Repair that, or take dtype='auto' (--dtype auto), which takes what runs") from e
 
 # %% ../nbs/21_encode.ipynb #0e9b52c8
 _ready = weakref.WeakKeyDictionary()  # encoder -> {options: what `choose_path` gave}

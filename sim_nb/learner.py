@@ -43,14 +43,16 @@ with warnings.catch_warnings():  # fastai calls `torch.jit.script` when it is im
 from .labels import HEADS, HIGH, IGNORE_INDEX, SAMPLE_ID, TELEMETRY, VIS_FEATS
 from .config import ConfigError, ModelConfig, SimConfig, TrainingConfig, load_config, run_facts, save_config
 from .labels import moved
-from .data import MirroredDataset, TelemetryStats, _Loader, class_weights, episode_prints, episode_split, how_opened, make_dl, pick_device
+from .data import MirroredDataset, TelemetryStats, _Loader, class_weights, episode_prints, episode_split
+from .data import how_opened, make_dl, pick_device
 from .cache import cached_dataset
 from .model import SimV0Model
 from .loss import MultitaskLoss
 from .metrics import EpochRecord, check_metric, confusion, lower_is_better
 from .plots import plot_confusion, plot_frames
 from .files import atomic_open, read_jsonl
-from .checkpoint import FORMAT_VERSION, HEAD, RunFolder, at_home, better, check_same_model, kept_paths, open_checkpoint, plain, random_state
+from .checkpoint import FORMAT_VERSION, HEAD, RunFolder, at_home, better, check_same_model, kept_paths
+from .checkpoint import open_checkpoint, plain, random_state
 from .checkpoint import read_checkpoint, save_checkpoint, save_plain
 from .files import write_jsonl
 from .checkpoint import load_optimizer, load_trainable, set_random_state, trainable_state
@@ -419,9 +421,9 @@ def default_model(
     x, vision = train_ds[0], getattr(train_ds, 'vision', {})
     if VIS_FEATS not in x: raise ValueError("the default model takes cached features: give the loaders "
         "encoder='efficientnet_lite0', or give `sim_learner` a model with an encoder")
-    args = load_config(RECIPE).model.model_dump() | dict(F=len(x[VIS_FEATS]), K=min(4, len(x[VIS_FEATS])),
-                                                         dv=x[VIS_FEATS].shape[1],
-        vision_encoder_name=vision.get('name'), vision_features=vision.get('features'))
+    F, dv = x[VIS_FEATS].shape
+    args = load_config(RECIPE).model.model_dump() | dict(F=F, K=min(4, F), dv=dv)
+    args |= dict(vision_encoder_name=vision.get('name'), vision_features=vision.get('features'))
     return SimV0Model(**args | changes, telemetry_stats=TelemetryStats.fit(train_ds))
 
 # %% ../nbs/34_learner.ipynb #5c42c225
@@ -520,8 +522,8 @@ def watch_metrics(
     for o in trackers: _watch(learn, o)
     files = [o.fname for o in trackers if isinstance(o, SaveModelCallback)]
     if len(set(files)) < len(files): raise ValueError(
-        f"SaveModelCallback: several write to one file, {files}. Give each its fname, or use `SaveBest`, "
-        "which names its files")
+        f"SaveModelCallback: several write to one file, {files}. "
+        "Give each its fname, or use `SaveBest`, which names its files")
 
 # %% ../nbs/34_learner.ipynb #c15ca44e
 @patch
@@ -657,8 +659,8 @@ def export(self: SimLearner,
 ) -> Path:               # the file
     "Write the model as a checkpoint, without the optimizer and without a pickle of the Learner"
     if Path(fname).suffix not in ('', '.pt'): raise ValueError(
-        f"export: expected a name such as 'export.pt', got {str(fname)!r}. A SimLearner is not pickled: "
-        "this is a checkpoint")
+        f"export: expected a name such as 'export.pt', got {str(fname)!r}. "
+        "A SimLearner is not pickled: this is a checkpoint")
     ckpt = self.as_checkpoint()
     return save_checkpoint(self.path, self.model, None, ckpt['epoch'], ckpt['metrics'], ckpt['metadata'], str(fname))
 
@@ -670,9 +672,8 @@ def load_learner(
 ) -> SimLearner:
     "A Learner with the model and the weights of a checkpoint; nothing is unpickled"
     opened = open_checkpoint(path)
-    return sim_learner(dls,
-                       opened.build(SimV0Model, gradient_checkpointing=opened.metadata.get('gradient_checkpointing',
-                                                                                           False)), cfg, **kwargs)
+    remade = opened.metadata.get('gradient_checkpointing', False)
+    return sim_learner(dls, opened.build(SimV0Model, gradient_checkpointing=remade), cfg, **kwargs)
 
 # %% ../nbs/34_learner.ipynb #85cd0ea2
 @patch
@@ -849,7 +850,7 @@ def check_folder(
 
 # %% ../nbs/34_learner.ipynb #0f971af2
 def _with_origin(metadata, stats, origin, old):
-    "Metadata of a run that began with other weights: their statistics, where they came from, the drives that they have seen"
+    "Metadata of a run that began with other weights: with their statistics, their origin, the drives they have seen"
     seen = {**metadata['data']['splits'], **{k: v for k, v in old['data']['splits'].items() if k.startswith('init_')}}
     return metadata | dict(telemetry_stats=stats, data=metadata['data'] | dict(splits=seen), init_from=origin)
 
@@ -867,7 +868,8 @@ def put_back(
         raise ConfigError("data.train_split_path: the telemetry statistics differ from those in last.pt. "
                           "The training data has changed; start another run")
     check_same_model(last['metadata'], learn.model, 'last.pt')
-    state = {k: v for k, v in last['model_state_dict'].items() if not k.startswith(HEAD)}  # fitted anew when the run is done
+    # the time head is fitted anew when the run is done
+    state = {k: v for k, v in last['model_state_dict'].items() if not k.startswith(HEAD)}
     load_trainable(learn.model, state, 'last.pt')
     learn.create_opt()
     load_optimizer(learn.opt, last['optimizer_state_dict'], 'last.pt')
@@ -887,8 +889,8 @@ class NotTold(ValueError):
     "What a config cannot express about a Learner"
 
 _KNOWN_CBS = {'TrainEvalCallback', 'Recorder', 'CastToTensor', 'ProgressCallback', 'ParamScheduler', 'TrainStep',
-              'SetEpoch', 'Record', 'SaveRun', 'JsonlCallback', 'SaveBest',
-              'StopEarly', 'ShowGraphCallback', 'CSVLogger'}
+              'SetEpoch', 'Record', 'SaveRun', 'JsonlCallback', 'SaveBest', 'StopEarly', 'ShowGraphCallback',
+              'CSVLogger'}
 
 def _data_config(dls):
     "The section `data` of the config of loaders"
@@ -903,8 +905,7 @@ def _data_config(dls):
         raise NotTold('the loaders have other batches than those of a config')
     mirror = isinstance(getattr(train.dataset, 'raw', train.dataset), MirroredDataset)
     return dict(how['train'], train_split_path=how['train']['path'], val_split_path=how['val']['path'], mirror=mirror,
-                batch_size=train.batch_size,
-                num_workers=train.num_workers)
+                batch_size=train.batch_size, num_workers=train.num_workers)
 
 # %% ../nbs/34_learner.ipynb #7a9fb350
 def run_config(
@@ -923,8 +924,8 @@ def run_config(
         raise NotTold('its schedule is none of a config')
     wd = told['training'].weight_decay if told.get('wd') is None else told['wd']
     training = told['training'].model_dump() | dict(epochs=epochs, lr=float(lr), weight_decay=float(wd),
-                                                    schedule=told['schedule'],
-                                                    seed=learn.dls.train.sampler.seed, amp=learn.train_step.use_amp)
+                                                    schedule=told['schedule'], seed=learn.dls.train.sampler.seed,
+                                                    amp=learn.train_step.use_amp)
     return SimConfig(data=data, model={k: md[k] for k in ModelConfig.model_fields if k in md}, training=training,
                      output=dict(output_dir=str(output_dir)))
 
@@ -941,8 +942,8 @@ class SaveRun(Callback):
         metadata: dict = None,   # for the checkpoints; None: what the Learner says, see `run_metadata`
         echo=False,              # print the log, too
     ):
-        self.folder, self.resume, self.every_epoch, self.stop_after = (RunFolder(output_dir), resume,
-                                                                       every_epoch, stop_after)
+        self.folder, self.resume = RunFolder(output_dir), resume
+        self.every_epoch, self.stop_after = every_epoch, stop_after
         self.cfg, self.metadata, self.echo = cfg, metadata, echo
         self.progress, self.state, self.is_open = Progress(), None, False
 
@@ -1041,8 +1042,8 @@ def _finish(self: SaveRun, epochs):
             print(f"stopped after epoch {p.epoch} of {epochs}; to resume: sim_train --resume {self.folder.path}",
                   flush=True)
     elif p.best_epoch:
-        self.log(f"best epoch {p.best_epoch}: " + epoch_line(p.best_epoch, p.train[p.best_epoch - 1], p.best,
-                                                             False).split('  ', 2)[2])
+        line = epoch_line(p.best_epoch, p.train[p.best_epoch - 1], p.best, False)
+        self.log(f"best epoch {p.best_epoch}: {line.split('  ', 2)[2]}")
 
 # %% ../nbs/34_learner.ipynb #b63ac471
 @patch
@@ -1101,8 +1102,8 @@ def after_epoch(self: Record):
         if isinstance(o, TrackerCallback) and self.latest.get(o.monitor.removeprefix('valid_'), 0) is None:
             raise ValueError(
                 f"{type(o).__name__}: {o.monitor} is None, the validation split has no sample to measure it on. "
-                "Give a split that has some, or watch another metric; `SaveBest` and `StopEarly` take None "
-                "as the worst")
+                "Give a split that has some, or watch another metric; "
+                "`SaveBest` and `StopEarly` take None as the worst")
 
 # %% ../nbs/34_learner.ipynb #bb8e4034
 def _cat(xs):
@@ -1155,7 +1156,7 @@ def tta(self: SimLearner, *args, **kwargs):
 # %% ../nbs/34_learner.ipynb #3a0a752d
 @patch
 def predict(self: SimLearner,
-    batch,  # one sample as the dataset gives it, labels or not; a list of them; inputs dict, batch dict, (inputs, targets)
+    batch,  # a sample of the dataset, labels or not; a list of them; inputs dict, batch dict, (inputs, targets)
 ):          # dict of one sample: risk, reason, action, confidence, sample_id; a list of them for anything else
     "The answers of `SimV0Model.predict_json`"
     one = isinstance(batch, dict) and getattr(batch.get(TELEMETRY), 'ndim', 0) == 1
@@ -1304,8 +1305,8 @@ def summary(self: SimLearner) -> str:
     "The parts of the model, the loss, the optimizer and the callbacks"
     def group(g): return f"{type(self.opt.opt).__name__}, lr {g['lr']:g}, weight decay {g['weight_decay']:g}"
     return PrettyString('\n'.join([
-        *_part_lines(self.model, self.shapes()), '', "loss: "
-                                                     f"{type(self.loss_func).__name__}({self.loss_func.weighting!r})",
+        *_part_lines(self.model, self.shapes()), '',
+        f"loss: {type(self.loss_func).__name__}({self.loss_func.weighting!r})",
         'optimizer: ' + ('; '.join(map(group, self.opt.opt.param_groups)) if self.opt else 'made by the first fit'),
         'callbacks: ' + ', '.join(type(o).__name__ for o in self.cbs.sorted('order'))]))
 
@@ -1372,7 +1373,7 @@ def _hear(learn, model, head, valid):
 @patch
 def fit_alarm(self: SimLearner,
     budget: float=BUDGET,  # share of the validation windows below high that may alarm
-) -> dict:                 # threshold on P(high), None without a labelled window below high; what it reaches on validation
+) -> dict:                 # threshold on P(high), None without a labelled window below high; what it reaches there
     "The alarm threshold for a budget of false alarms on validation"
     outputs, targets = self.get_preds()
     score, risk = high_score(outputs['risk_logits'].double()).numpy(), targets['risk_id'].numpy()

@@ -19,7 +19,7 @@ def crossfit_thresholds(
     targets,               # true risk ids [N], -100 where missing
     groups,                # driver of each window [N], or drive
     budget: float=BUDGET,  # share of the windows below high that may alarm
-) -> list:                 # dicts group, threshold, high (windows), recall, false_alarms; shares are None without a window
+) -> list:                 # dicts group, threshold, high (windows), recall, false_alarms; None without a window
     "The threshold of all other drivers, judged on each driver"
     score, targets, groups = np.asarray(score, np.float64), np.asarray(targets), np.asarray(groups)
     names = list(dict.fromkeys(groups.tolist()))
@@ -157,7 +157,7 @@ def rare_metrics(
 
 # %% ../nbs/32_rare.ipynb #45e20873
 def drive_interval(
-    measure,             # function of the numbers of windows (int [m], a drive may come twice) and a drive number for each -> float or None
+    measure,             # windows (int [m], a drive may come twice) and a drive number for each -> float or None
     drives,              # drive of each window [N]
     n: int=1000,         # draws
     level: float=.95,    # share of the draws inside
@@ -184,6 +184,7 @@ def _per_drive(alarm, targets, drives, seconds):
         return lead_times(*args), false_alarms(*args), hours(drives[i], seconds[i])
     return {d: one(d) for d in np.unique(drives)}
 
+# %% ../nbs/32_rare.ipynb #247bc3dd
 def _measures(score, targets, threshold, parts):
     "Measures of windows and of the events of some drives"
     s, high = _scored(score, targets)
@@ -200,6 +201,7 @@ def _measures(score, targets, threshold, parts):
             'lead, median, s': float(np.median(caught)) if caught else None,
             'false alarms per hour': sum(p[1] for p in parts)/h if h else None}
 
+# %% ../nbs/32_rare.ipynb #d633147a
 def rare_table(
     score,                  # float [N], larger for more danger
     targets,                # true risk ids [N]

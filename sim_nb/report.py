@@ -91,9 +91,8 @@ def _rare(page, p_high, targets, episodes, seconds, metadata):
     alarm, head = metadata.get('alarm') or {}, metadata.get('time_head') or {}
     page.table(rare_table(p_high, targets, episodes, seconds, alarm.get('threshold')))
     page.text('Intervals: 95 % over drives. An event is a run of high windows; it is caught when an alarm stands in it '
-              'or up to half a second before. '
-              'The lead counts from the first sustained alarm. A false alarm ends more than 1.5 s before the '
-              'next event.')
+              'or up to half a second before. The lead counts from the first sustained alarm. '
+              'A false alarm ends more than 1.5 s before the next event.')
     if alarm.get('threshold') is not None: page.text(
         f"The alarm sounds at P(high) >= {alarm['threshold']:.4g}: chosen on validation so that at most "
         f"{alarm['budget']:.1%} of the windows below high alarm there.")
@@ -120,8 +119,8 @@ def run_report(
     page = Report(f'Run {run.path.name}', f"{len(episodes):,} windows of {len(np.unique(episodes))} test drives")
     page.heading('Against simpler models'); page.table(rows, best=('mean_f1', 'recall_high'))
     page.text('mean_f1: mean of the macro F1 of risk, reason and action. '
-              'recall_high: share of the high windows that were called high. false_alarms: '
-              'share of the others that were called high.')
+              'recall_high: share of the high windows that were called high. '
+              'false_alarms: share of the others that were called high.')
     page.heading('Learning curves'); page.figure(_curves(run), 'training and validation')
     page.text('From here on the page is about the best epoch on validation, best.pt.')
     page.heading('Confusion'); page.figure(_confusions(preds, targets), 'rows: the truth')
