@@ -310,6 +310,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '', 'doc_host': '', 'git_url
                                    'sim_nb.checkpoint._check_tensors': ('checkpoint.html#_check_tensors', 'sim_nb/checkpoint.py'),
                                    'sim_nb.checkpoint._check_weights': ('checkpoint.html#_check_weights', 'sim_nb/checkpoint.py'),
                                    'sim_nb.checkpoint._directory': ('checkpoint.html#_directory', 'sim_nb/checkpoint.py'),
+                                   'sim_nb.checkpoint._in_words': ('checkpoint.html#_in_words', 'sim_nb/checkpoint.py'),
                                    'sim_nb.checkpoint._member': ('checkpoint.html#_member', 'sim_nb/checkpoint.py'),
                                    'sim_nb.checkpoint._reason': ('checkpoint.html#_reason', 'sim_nb/checkpoint.py'),
                                    'sim_nb.checkpoint._size': ('checkpoint.html#_size', 'sim_nb/checkpoint.py'),
