@@ -667,8 +667,8 @@ def _vectors(recs, kind):
         x = [none(r) if r.thumbs is None else r.thumbs.reshape(len(r), -1) for r in recs]
         x = np.concatenate(x).astype(np.float32)
         return x, x.std(1) > 4
-    x = np.nan_to_num(np.concatenate([r.telemetry for r in recs])).astype(np.float32)
-    x = x / [c.limit/1000 for c in CHANNELS]
+    x = np.nan_to_num(np.concatenate([r.telemetry for r in recs])) / [c.limit/1000 for c in CHANNELS]
+    x = x.clip(-1e9, 1e9)   # a million limits and more are alike: their squares would not fit into float32
     return x.astype(np.float32), np.r_[True, (x[1:] != x[:-1]).any(1)]
 
 def nearest(
