@@ -285,14 +285,15 @@ sim_predict = Command('sim_predict', 'inference:main',
 sim_eval = Command('sim_eval', 'inference:eval_main', 'Metrics of a checkpoint on labelled data.',
     CHECKPOINT, DATA, DEVICE, BACKEND, BATCH_SIZE, OPEN_AS, TRUST)
 
-sim_export = Command('sim_export', 'export:main',
-    'Write a trained model as a folder of ONNX graphs, checked against the model.',
+sim_export = Command('sim_export', 'rover:main',
+    'Write a trained model as a folder that runs on a robot, without torch: ONNX graphs, checked against the model, and sim_rover.py.',
     CHECKPOINT, word('--out', 'folder to write; an earlier export there is replaced', required=True),
     word('--data', 'held-out windows that judge the 8-bit graph; opened by the class that opened the training data'),
     choice('--precision', ('fp32', 'both'), 'both: also a graph with 8-bit weights in the LLM', default='both'),
     word('--least', 'smallest share of equal answers of the 8-bit graph', type=float, default=.995),
     word('--windows', 'windows of --data to judge by; default: all', type=int),
-    word('--encoder', 'write the vision encoder too', action='store_true'), OPEN_AS, TRUST)
+    word('--graphs-only', 'leave out the half for a robot: encoder, guard, recorded pushes and sim_rover.py', action='store_true'),
+    word('--encoder', 'with --graphs-only: write the vision encoder too', action='store_true'), OPEN_AS, TRUST)
 
 # %% ../nbs/06_cli.ipynb #107b2a17
 sim_watch = Command('sim_watch', 'watch:main', 'Play a recorded drive through a trained model: every frame with its decision.',
