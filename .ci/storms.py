@@ -18,7 +18,7 @@ Each fault is one forked process with a folder of its own. It ends in one of
 
 The promise is that only the first two occur.
 """
-import argparse, contextlib, dis, hashlib, importlib, io, json, logging, os, re, resource, shutil, signal, stat, sys
+import argparse, contextlib, dis, hashlib, importlib, io, json, logging, math, os, re, resource, shutil, signal, stat, sys
 import tempfile, time, traceback, warnings, zipfile, zlib
 from configparser import ConfigParser
 from fractions import Fraction
@@ -582,7 +582,17 @@ METADATA = {  # what happens to the metadata; a key is set, or a function is cal
     'another dict': lambda o: (o.clear(), o.update(a=1)),
     'statistics negative': lambda o: o['model_state_dict']['telemetry_mlp.0.std'].mul_(-1),
     'statistics zero': lambda o: o['model_state_dict']['telemetry_mlp.0.std'].zero_(),
-    'metadata deep': lambda o: o['metadata'].update(deep=deep(800)),
+    'metadata deep': lambda o: o['metadata'].update(deep=deep(200)),
+    'calibration None': dict(calibration=None), 'calibration seen': dict(calibration=dict(temperatures={},
+        certificate=dict(threshold=.3), guarantee='', data=dict(seen=5))),
+    'calibration for a number': dict(calibration=dict(temperatures={}, certificate=dict(threshold=.3), guarantee='',
+        arithmetic=5)),
+    'alarm text': dict(alarm='often'), 'alarm list': dict(alarm=[.3]), 'alarm None': dict(alarm=None),
+    'alarm at text': dict(alarm=dict(threshold='.3')), 'alarm at nan': dict(alarm=dict(threshold=float('nan'))),
+    'alarm at 3': dict(alarm=dict(threshold=3.)), 'time head text': dict(time_head='off'),
+    'time head None': dict(time_head=None), 'time head share': dict(time_head=dict(share=float('nan'))),
+    'encoder size large': dict(vision_encoder_name='random:test_vit@9984x9984'),
+    'encoder size odd': dict(vision_encoder_name='random:test_vit@33x33'),
 }
 
 def deep(n):
@@ -590,7 +600,7 @@ def deep(n):
     for _ in range(n): o = [o]
     return o
 
-@kind('checkpoint metadata and weights of wrong types and sizes', 1.5, needs='run')
+@kind('checkpoint metadata and weights of wrong types and sizes', 2.1, needs='run')
 def checkpoint_metadata(c):
     p = c.copy('run/checkpoints/best.pt', 'best.pt')
     o = read_pt(p)
@@ -739,7 +749,7 @@ CONFIGS = {  # text of the file, or {key: value}; then None: must be refused, 'a
     'output is a file': ({'output.output_dir': 'config.yaml'}, 'train'), 'good': ({}, 'train'),
 }
 
-@kind('configs: deep, of wrong types, with unknown keys and huge numbers', 1.2)
+@kind('configs: deep, of wrong types, with unknown keys and huge numbers', 1.3)
 def configs(c):
     import yaml
     change, must = c.pick(CONFIGS)
@@ -1897,7 +1907,7 @@ def plan(faults, kinds=None):
     for o in names:
         if o not in KINDS: raise SystemExit(f'unknown kind {o!r}: expected one of {list(KINDS)}')
     total = sum(KINDS[o].share for o in names)
-    return [(o, i) for o in names for i in range(max(1, round(faults*KINDS[o].share/total)))]
+    return [(o, i) for o in names for i in range(math.ceil(faults*KINDS[o].share/total))]
 
 _good = {}
 
@@ -2014,7 +2024,7 @@ def properties(n, seed, good, only):
         refused(api('load_config', 'config'), 'h.yaml')
     keys = st.sampled_from(['F', 'K', 'd', 'dv', 'telemetry_stats', 'label_maps', 'calibration', 'data',
         'frame_spacing_s', 'format_version', 'llm_fingerprint', 'pooling', 'skip', 'frozen_dtype', 'vision_features',
-        'head_width'])
+        'head_width', 'alarm', 'time_head'])
     ckpt = read_pt(good/'run/checkpoints/best.pt')
     def metadata(change):
         write_pt({**ckpt, 'metadata': {**ckpt['metadata'], **change}}, 'h.pt')

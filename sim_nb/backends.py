@@ -33,15 +33,20 @@ SETTINGS = {  # setting -> what it is about
     'encoder': 'the features of one frame: `SimStream`'}
 
 WAYS = {o.name: o for o in (
-    Way('auto', 'the fastest that is there and passes its check', 'as what it takes', 'frozen_dtype dtype backend encoder'),
+    Way('auto', 'the fastest that is there and passes its check', 'as what it takes',
+        'frozen_dtype dtype backend encoder'),
     Way('torch', 'PyTorch, one operation after the other', 'the reference', 'dtype backend encoder'),
-    Way('fp32', 'PyTorch in fp32; in an encoder convolution, norm and activation are one operation', 'rounding of fp32', 'frozen_dtype dtype encoder'),
+    Way('fp32', 'PyTorch in fp32; in an encoder convolution, norm and activation are one operation', 'rounding of fp32',
+        'frozen_dtype dtype encoder'),
     Way('fp16', 'an encoder in fp16', 'rounding of fp16', 'dtype encoder'),
-    Way('bf16', 'products in bf16: an encoder, or the LLM with the packed kernel or with PyTorch', 'rounding of bf16, 0.4 % of a number', 'frozen_dtype dtype encoder'),
+    Way('bf16', 'products in bf16: an encoder, or the LLM with the packed kernel or with PyTorch',
+        'rounding of bf16, 0.4 % of a number', 'frozen_dtype dtype encoder'),
     Way('fused', 'as fp32 on the CPU, as fp16 or bf16 on a GPU', 'as these', 'encoder'),
-    Way('int8', 'the packed kernel, 8-bit weights in the LLM', 'at most 15 % of the readout, checked', 'backend', 'cpu', 'a C compiler'),
+    Way('int8', 'the packed kernel, 8-bit weights in the LLM', 'at most 15 % of the readout, checked', 'backend', 'cpu',
+        'a C compiler'),
     Way('onnx', 'ONNX Runtime in fp32', 'rounding of fp32', 'dtype backend encoder', 'cpu', 'sim_nb[export]'),
-    Way('onnx-int8', 'ONNX Runtime, 8-bit weights in the LLM', 'to be checked, see `check_backend`', 'backend', 'cpu', 'sim_nb[export]'))}
+    Way('onnx-int8', 'ONNX Runtime, 8-bit weights in the LLM', 'to be checked, see `check_backend`', 'backend', 'cpu',
+        'sim_nb[export]'))}
 
 # %% ../nbs/05_backends.ipynb #5e1f69c4
 def words(
@@ -57,16 +62,21 @@ def way(
 ) -> Way:
     "The row of a word; one that is unknown here or does not run there is an error"
     known = words(setting)
-    if word not in known: raise ValueError(f"unknown {setting} {word!r}: expected one of {list(known)}. {did_you_mean(str(word), known)}".rstrip(' .'))
+    if word not in known:
+        raise ValueError(f"unknown {setting} {word!r}: expected one of {list(known)}. "
+                         f"{did_you_mean(str(word), known)}".rstrip(' .'))
     if WAYS[word].devices == 'cpu' and not str(device).startswith('cpu'): raise ValueError(
-        f"{setting} {word!r} runs on the CPU only, came device {str(device)!r}: take one of {[o for o in known if WAYS[o].devices == 'any']}")
+        f"{setting} {word!r} runs on the CPU only, came device {str(device)!r}: "
+        f"take one of {[o for o in known if WAYS[o].devices == 'any']}")
     return WAYS[word]
 
 # %% ../nbs/05_backends.ipynb #ed5564b7
 def ways_table() -> str:  # Markdown
     "All ways and what they are"
     head = '| word | computes | exactness | said in | runs on | needs |', '|---|---|---|---|---|---|'
-    row = lambda o: f"| `{o.name}` | {o.computes} | {o.exact} | {', '.join(f'`{s}`' for s in o.settings.split())} | {o.devices} | {o.needs or '-'} |"
+    def row(o):
+        settings = ', '.join(f'`{s}`' for s in o.settings.split())
+        return f"| `{o.name}` | {o.computes} | {o.exact} | {settings} | {o.devices} | {o.needs or '-'} |"
     return '\n'.join([*head, *map(row, WAYS.values())])
 
 # %% ../nbs/05_backends.ipynb #57ce6acb
@@ -82,6 +92,7 @@ def shortest(
     f()
     return min(once() for _ in range(n))
 
+# %% ../nbs/05_backends.ipynb #6575c5ba
 @dataclass(frozen=True)
 class Tried:
     "A way that ran"
@@ -104,9 +115,11 @@ def try_ways(
         try:
             ready = make(o)
             res.append(Tried(o, ready, error(ready), shortest(lambda: run(ready), n)))
-        except (RuntimeError, ImportError, ValueError) as e: log.info(f"{setting} {o!r} does not run here: {(str(e).splitlines() or [type(e).__name__])[0]}")
+        except (RuntimeError, ImportError, ValueError) as e:
+            log.info(f"{setting} {o!r} does not run here: {(str(e).splitlines() or [type(e).__name__])[0]}")
     return res
 
+# %% ../nbs/05_backends.ipynb #ba4ad22e
 def fastest(
     setting: str,  # a key of `SETTINGS`
     tried: list,   # of `try_ways`
@@ -115,7 +128,8 @@ def fastest(
     "The fastest that passes its check"
     ok = [o for o in tried if o.error <= tol]
     best = min(ok, key=lambda o: o.seconds, default=None)
-    said = ', '.join(f"{o.name} {o.seconds*1e3:.3g} ms, error {o.error:.2g}{'' if o in ok else ' (too large)'}" for o in tried)
+    said = ', '.join(f"{o.name} {o.seconds*1e3:.3g} ms, error {o.error:.2g}{'' if o in ok else ' (too large)'}"
+                     for o in tried)
     log.info(f"{setting}='auto' takes {best.name if best else 'the reference'!r} of: {said or 'nothing that runs'}")
     return best
 
@@ -129,14 +143,16 @@ def need(
     "Import optional modules"
     for o in names:
         try: importlib.import_module(o)
-        except ImportError as e: raise MissingExtra(f'this needs the package {o!r}: run `pip install "sim_nb[export]"`') from e
+        except ImportError as e:
+            raise MissingExtra(f'this needs the package {o!r}: run `pip install "sim_nb[export]"`') from e
     return sys.modules[names[0]]
 
 # %% ../nbs/05_backends.ipynb #15dcd0a1
 def _env_threads():
     "The first number of OMP_NUM_THREADS, which may be a list; 0 without one"
     first = os.environ.get('OMP_NUM_THREADS', '').split(',')[0].strip()
-    if first and not first.isdigit(): raise ValueError(f"OMP_NUM_THREADS is {os.environ['OMP_NUM_THREADS']!r}: expected a number")
+    if first and not first.isdigit():
+        raise ValueError(f"OMP_NUM_THREADS is {os.environ['OMP_NUM_THREADS']!r}: expected a number")
     return int(first or 0)
 
 def open_session(
@@ -146,7 +162,8 @@ def open_session(
 ):                        # an `onnxruntime.InferenceSession` on the CPU
     "Load a graph"
     ort = need('onnxruntime')
-    if not Path(path).is_file(): raise FileNotFoundError(f"no graph {path}: expected an .onnx file. Make it with sim_export")
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"no graph {path}: expected an .onnx file. Make it with sim_export")
     o = ort.SessionOptions()
     o.intra_op_num_threads = threads or _env_threads()
     o.inter_op_num_threads, o.log_severity_level = 1, 3

@@ -41,10 +41,12 @@ def window_matrix(
     bs: int=256,               # windows read at a time
 ) -> np.ndarray:               # float32 [N, n]
     "One row per window: the parts side by side"
-    if bad := [p for p in parts if p not in PARTS]: raise KeyError(f"unknown parts {bad}: expected some of {list(PARTS)}")
+    if bad := [p for p in parts if p not in PARTS]:
+        raise KeyError(f"unknown parts {bad}: expected some of {list(PARTS)}")
     if not parts: return np.zeros((len(ds), 1), np.float32)
     if parts == ('telemetry',): return np.asarray(ds.telemetry, np.float32)
-    if ds.dv is None: raise SampleError("this dataset holds raw frames: cache its features first, see `sim_nb.vision.cached_dataset`")
+    if ds.dv is None:
+        raise SampleError("this dataset holds raw frames: cache its features first, see `sim_nb.vision.cached_dataset`")
     batches = (_batch(ds, idxs) for idxs in np.split(np.arange(len(ds)), range(bs, len(ds), bs)))
     return np.concatenate([np.concatenate([PARTS[p](b).numpy() for p in parts], 1) for b in batches])
 
@@ -106,7 +108,8 @@ def choose_C(
         preds = np.zeros_like(y)
         for a, b in GroupKFold(folds).split(x, y, groups):
             known = np.unique(y[a][y[a] != IGNORE_INDEX])
-            preds[b] = _fit(LogisticRegression(C=C, max_iter=1000, tol=1e-3), x[a], y[a], w[a]).predict(x[b]) if len(known) > 1 else (known[0] if len(known) else 0)
+            preds[b] = (_fit(LogisticRegression(C=C, max_iter=1000, tol=1e-3), x[a], y[a], w[a]).predict(x[b])
+                        if len(known) > 1 else (known[0] if len(known) else 0))
         return f1_macro(confusion(head, preds, y))
     return max(sorted(Cs), key=score)
 
@@ -164,7 +167,8 @@ def score(self: FittedBaseline,
     for k, p in self.predict(ds).items():
         y = ds.labels[HEADS[k].label_key]
         if p is None and (y != IGNORE_INDEX).any(): raise ValueError(
-            f"{k}: the training split has no label and this split has {(y != IGNORE_INDEX).sum()}. Give labels in training, or none here")
+            f"{k}: the training split has no label and this split has {(y != IGNORE_INDEX).sum()}. "
+            "Give labels in training, or none here")
         args |= {f'{k}_preds': np.zeros_like(y) if p is None else p, f'{k}_targets': y}
     return compute_metrics(**args)
 

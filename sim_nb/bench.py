@@ -107,7 +107,8 @@ def rate_row(
 ) -> Row:                  # rates from the medians
     "A row of rates, more is better"
     a, b = np.median(plain), np.median(ours)
-    return Row(part, what, unit, n/a, n/b, a/b, target, note or f'ratio of the fastest calls {min(plain)/min(ours):.2f}')
+    return Row(part, what, unit, n/a, n/b, a/b, target, note or 'ratio of the fastest calls '
+                                                                f'{min(plain)/min(ours):.2f}')
 
 # %% ../nbs/71_bench.ipynb #81e3f71e
 PARTS = {}
@@ -152,7 +153,8 @@ def memory_mb() -> dict:  # MB by kind: private, resident, files, shared, peak (
         import psutil
         m = psutil.Process().memory_full_info()
         out = dict(private=m.uss/1e6, resident=m.rss/1e6)
-    if resource: out['peak'] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss*(1 if sys.platform == 'darwin' else 1024)/1e6
+    if resource:
+        out['peak'] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss*(1 if sys.platform == 'darwin' else 1024)/1e6
     return out
 
 # %% ../nbs/71_bench.ipynb #c23a7a05
@@ -163,7 +165,8 @@ def _ended(code):
     "How a process ended that left no message"
     if code >= 0: return f'its process ended with exit code {code} and no message'
     name = signal.Signals(-code).name if -code in set(signal.Signals) else -code
-    return f"its process was ended by {name}" + (': most likely the system had no memory left' if -code == getattr(signal, 'SIGKILL', 9) else '')
+    return f"its process was ended by {name}" + (': most likely the system had no '
+                                                 'memory left' if -code == getattr(signal, 'SIGKILL', 9) else '')
 
 _CHILD = """
 import importlib, json, sys, traceback
@@ -283,7 +286,8 @@ def limits(setup):
     "Products in fp32 and packed, and the speed of memory"
     lin, x = nn.Linear(768, 3072), torch.randn(192, 768)
     packed, big = PackedLinear(lin), torch.ones(64*1024*1024)
-    t = in_turns(dict(plain=lambda: lin(x), ours=lambda: packed(x), memory=lambda: big.sum()), min(setup.seconds, 4.), least=20)
+    t = in_turns(dict(plain=lambda: lin(x), ours=lambda: packed(x), memory=lambda: big.sum()),
+                 min(setup.seconds, 4.), least=20)
     gflop, gb = 2*192*768*3072/1e9, 4*len(big)/1e9
     read = gb/min(t['memory'])
     return [rate_row('limits', 'a product of 192 rows', gflop, t['plain'], t['ours'], 'GFLOP/s'),
@@ -306,7 +310,8 @@ def train(setup):
     steps = {k: (our_step if k == 'fast' else plain_step)(m) for k, m in models.items()}
     t = in_turns({k: lambda f=f: f(next(xs)) for k, f in steps.items()}, setup.seconds)
     note = getattr(models['fast'].llm, 'path', 'plain')
-    rows = [rate_row('train', 'step, gradient through the LLM', setup.bs, t['plain'], t['fast'], target=6., note=f"path: {note}"),
+    rows = [rate_row('train', 'step, gradient through the LLM', setup.bs, t['plain'], t['fast'], target=6.,
+                     note=f"path: {note}"),
             rate_row('train', 'against a step without that gradient', setup.bs, t['no_grad'], t['fast'], target=3.)]
     return rows + (agreement(setup) if setup.agree_steps else [])
 
@@ -330,9 +335,11 @@ def agreement(
     (a, fa), (b, fb) = (o.mean(0) for o in res.values())
     losses, f1s = (abs(res['plain'] - res['fast'])[:, i] for i in (0, 1))
     spread = res['plain'][:, 1].std(ddof=1) if setup.seeds > 1 else float('nan')
-    note = (f"means {abs(fa - fb):.4f} apart, {f1s.max():.4f} at most from one start; standard deviation over {setup.seeds} starts in fp32 {spread:.4f}, "
+    note = (f"means {abs(fa - fb):.4f} apart, {f1s.max():.4f} at most from one start; "
+            f"standard deviation over {setup.seeds} starts in fp32 {spread:.4f}, "
             f"from {res['plain'][:, 1].min():.3f} to {res['plain'][:, 1].max():.3f}")
-    return [Row('train', f'loss after {setup.agree_steps} steps', 'loss', a, b, a/b, note=f"{abs(a-b)/a:.2%} apart, {(losses/res['plain'][:, 0]).max():.2%} at most from one start"),
+    return [Row('train', f'loss after {setup.agree_steps} steps', 'loss', a, b, a/b,
+                note=f"{abs(a-b)/a:.2%} apart, {(losses/res['plain'][:, 0]).max():.2%} at most from one start"),
             Row('train', f'macro-F1 on other windows, {setup.seeds} starts', 'F1', fa, fb, fb/max(fa, 1e-9), note=note)]
 
 # %% ../nbs/71_bench.ipynb #1fcb46b4
@@ -388,7 +395,8 @@ def decide(setup):
     t = in_turns({k: lambda f=f: f(next(turn)) for k, f in fs.items()}, setup.seconds, run=10)
     ms, val = {k: np.median(v)*1e3 for k, v in t.items()}, [b[0] for b in batches(setup, 16, 'val')]
     return [Row('decide', k, 'ms', ms['plain'], ms[k], ms['plain']/ms[k], target=6. if k == 'int8' else None,
-                note=f"{percentiles(t[k])}; plain {percentiles(t['plain'])}; same answers {same_answers(f, model, val):.3f}") for k, f in fs.items() if k != 'plain']
+                note=f"{percentiles(t[k])}; plain {percentiles(t['plain'])}; "
+                     f"same answers {same_answers(f, model, val):.3f}") for k, f in fs.items() if k != 'plain']
 
 # %% ../nbs/71_bench.ipynb #e9da6364
 def raw_frames(
@@ -406,7 +414,8 @@ def whole_window(
 ) -> callable:          # number of the newest frame -> outputs
     "Reference: encode the whole window, then decide"
     telemetry = torch.zeros(1, 8, device=device)
-    def decide_at(i): return model({VIS_FEATS: encode_plain(enc, np.stack(frames[i-7:i+1]))[None], TELEMETRY: telemetry})
+    def decide_at(i):
+        return model({VIS_FEATS: encode_plain(enc, np.stack(frames[i-7:i+1]))[None], TELEMETRY: telemetry})
     return decide_at
 
 def stream_checkpoint(
@@ -445,8 +454,10 @@ def stream(setup):
     ways = dict(plain=lambda: plain(next(turn)), ours=push)
     t = {p: in_turns(ways, setup.seconds, run=10, pause=p) for p in (0., .05)}
     with busy_programs(os.cpu_count()): t['busy'] = in_turns(ways, setup.seconds, pause=.05)
-    if wrong := {k: v for k, v in live.codes.items() if k not in ('ok', 'warming_up')}: raise RuntimeError(f"the stream did not decide: {wrong}, {live.last['detail']}")
-    what = {0.: 'one decision from a 224x224 frame', .05: 'the same, live: 50 ms after the last one', 'busy': f'the same, beside {os.cpu_count()} busy programs'}
+    if wrong := {k: v for k, v in live.codes.items() if k not in ('ok', 'warming_up')}:
+        raise RuntimeError(f"the stream did not decide: {wrong}, {live.last['detail']}")
+    what = {0.: 'one decision from a 224x224 frame', .05: 'the same, live: 50 ms after the last one',
+            'busy': f'the same, beside {os.cpu_count()} busy programs'}
     ms = {p: [np.median(t[p][k])*1e3 for k in ways] for p in t}
     return [Row('stream', what[p], 'ms', a, b, a/b, target=10. if p == 0 else None,
                 note=f"{percentiles(t[p]['ours'])}; plain {percentiles(t[p]['plain'])}") for p, (a, b) in ms.items()]
@@ -454,7 +465,8 @@ def stream(setup):
 # %% ../nbs/71_bench.ipynb #46316c0c
 class FilePerWindow(Dataset):
     "Reference: each window in its own file"
-    def __init__(self, folder, telemetry, labels): self.folder, self.telemetry, self.labels = Path(folder), telemetry, labels
+    def __init__(self, folder, telemetry, labels):
+        self.folder, self.telemetry, self.labels = Path(folder), telemetry, labels
     def __len__(self): return len(self.telemetry)
     def __getitem__(self, i):
         x = np.load(self.folder/f'{i}.npy').astype(np.float32)
@@ -466,7 +478,8 @@ def columns(
 ) -> tuple:           # telemetry [n, 8], labels, episodes [n]
     "Made-up columns for `n` frames, in memory"
     rng = np.random.default_rng(0)
-    return rng.normal(size=(n, 8)).astype(np.float32), {h.label_key: rng.integers(0, h.n, n) for h in HEADS.values()}, np.arange(n) // drive
+    return (rng.normal(size=(n, 8)).astype(np.float32), {h.label_key: rng.integers(0, h.n, n) for h in HEADS.values()},
+            np.arange(n) // drive)
 
 @part
 def load(setup):
@@ -480,8 +493,10 @@ def load(setup):
         for i, r in enumerate(ds.rows): np.save(d/'w'/f'{i}.npy', feats[r])
         plain = DataLoader(FilePerWindow(d/'w', ds.telemetry, ds.labels), setup.bs)
         ours = make_dl(ds, setup.bs)
-        t = in_turns(dict(plain=lambda: [None for _ in plain], ours=lambda: [None for _ in ours]), min(setup.seconds, 8.))
-        return [rate_row('load', 'windows of [8, dv] in batches', len(ds), t['plain'], t['ours'], target=30.), *growth(setup)]
+        t = in_turns(dict(plain=lambda: [None for _ in plain], ours=lambda: [None for _ in ours]),
+                     min(setup.seconds, 8.))
+        return [rate_row('load', 'windows of [8, dv] in batches', len(ds), t['plain'], t['ours'], target=30.),
+                *growth(setup)]
 
 # %% ../nbs/71_bench.ipynb #ae704f75
 class FramesOf(FrameDataset):
@@ -529,7 +544,8 @@ def load_many(
         dl = make_dl(ds, 32, shuffle=True)
         for _ in range(2):
             start = time.perf_counter()
-            for _ in itertools.islice(itertools.chain.from_iterable(dl for _ in range(draws)), draws): pass  # over and over, when there are fewer
+            for _ in itertools.islice(itertools.chain.from_iterable(dl for _ in range(draws)), draws):
+                pass  # over and over, when there are fewer
             rate.append(draws*32/(time.perf_counter() - start))
         return dict(memory_mb(), first=rate[0], again=rate[1])
 
@@ -545,7 +561,8 @@ def growth(
             try: found[n] = in_child('sim_nb.bench:load_many', n, setup.dv, way)
             except ChildError as e: found[n] = dict(error=str(e))
         base = found[base_size]
-        rows += [growth_row(f'{name}, {n:,} windows', o, base, 0.9 if n >= 1_000_000 else None) for n, o in found.items()]
+        rows += [growth_row(f'{name}, {n:,} windows', o, base, 0.9 if n >= 1_000_000 else None)
+                 for n, o in found.items()]
         if way == 'from_frames': rates = [rate_growth(f'loading, {n:,} windows', o, base) for n, o in found.items()]
     return rows + rates
 
@@ -553,14 +570,18 @@ def growth_row(what, got, base, target=None):
     "Memory that is not a cache of files, against another size"
     if why := got.get('error') or base.get('error'): return no_row('load', what, why)
     own = lambda o: o['private'] + o.get('shared', 0)
-    if 'private' not in got: return no_row('load', what, 'not measured here: the system does not tell; `pip install psutil` helps')
-    note = f"resident {got['resident']:,.0f} MB" + (f", of it {got['files']:,.0f} MB pages of files and {got['shared']:,.0f} MB shared without a file" if 'files' in got else '')
+    if 'private' not in got:
+        return no_row('load', what, 'not measured here: the system does not tell; `pip install psutil` helps')
+    note = f"resident {got['resident']:,.0f} MB" + (f", of it {got['files']:,.0f} MB pages of files and "
+                                                    f"{got['shared']:,.0f} MB shared "
+                                                    "without a file" if 'files' in got else '')
     return Row('load', what, 'MB', own(base), own(got), own(base)/own(got), target, note)
 
 def rate_growth(what, got, base):
     "Samples/s against another size"
     if why := got.get('error') or base.get('error'): return no_row('load', what, why)
-    return Row('load', what, 'samples/s', base['again'], got['again'], got['again']/base['again'], note=f"the first time, with pages that are not in memory yet, {got['first']:,.0f}")
+    return Row('load', what, 'samples/s', base['again'], got['again'], got['again']/base['again'],
+               note=f"the first time, with pages that are not in memory yet, {got['first']:,.0f}")
 
 # %% ../nbs/71_bench.ipynb #40ed23f2
 def smooth_frames(
@@ -585,7 +606,8 @@ def write_recordings(
         for i, x in enumerate(smooth_frames(n)):
             Image.fromarray(x).save(drive/f'{i:05d}.jpg', quality=90)
             out.writerow([i/10, f'{i:05d}.jpg', *[0.]*8])
-    cols = {'observation.state': np.zeros((n, 8), np.float32), 'action': np.zeros((n, 2), np.float32), **{h.label_key: np.zeros(n, int) for h in HEADS.values()}}
+    cols = {'observation.state': np.zeros((n, 8), np.float32), 'action': np.zeros((n, 2), np.float32),
+            **{h.label_key: np.zeros(n, int) for h in HEADS.values()}}
     with LeRobotWriter(folder/'video', 10, (480, 640)) as w: w.add_episode(np.stack(list(smooth_frames(n))), cols)
 
 # %% ../nbs/71_bench.ipynb #8dc2844d
@@ -628,7 +650,8 @@ def loop_seconds(
 def as_script(path, encoder):
     "`loop_seconds` in a process of its own, whose memory is as the system gives it"
     code = 'import sys; from sim_nb.bench import loop_seconds; print(loop_seconds(*sys.argv[1:]))'
-    return float(subprocess.run([sys.executable, '-c', code, str(path), encoder], capture_output=True, text=True, check=True).stdout)
+    return float(subprocess.run([sys.executable, '-c', code, str(path), encoder], capture_output=True, text=True,
+                                check=True).stdout)
 
 # %% ../nbs/71_bench.ipynb #8dc2844f
 @part
@@ -656,7 +679,8 @@ def caching_rows(setup, kind, place, ds, enc, out):
     apart = {w: np.linalg.norm(a - np.float32(keep[w]))/np.linalg.norm(a) for w in ways}
     note = lambda w: (f"features {apart[w]:.5f} apart; {np.median(t['all'])/np.median(t[w]):.2f} times the loop with "
                       f"{torch.get_num_threads()} threads, {script/np.median(t[w]):.2f} times the loop as a script")
-    return [rate_row('cache', f'640x480 {kind} to features, {w}', n, t['plain'], t[w], 'frames/s', 4., note(w)) for w in ways]
+    return [rate_row('cache', f'640x480 {kind} to features, {w}', n, t['plain'], t[w], 'frames/s', 4., note(w))
+            for w in ways]
 
 # %% ../nbs/71_bench.ipynb #c23a7a11
 def _train_side(setup, ours):
@@ -677,7 +701,8 @@ def _cache_side(setup, ours):
         if ours: cache_features(LeRobotDataset(d/'video'), enc, d/'cache', dtype='fp32', progress=False)
         else: plain_cache(recorded_frames(next((d/'video').rglob('*.mp4'))), enc)
 
-SIDES = {'training, gradient through the LLM': _train_side, 'deciding, int8': _decide_side, '640x480 mp4 to features, fp32': _cache_side}
+SIDES = {'training, gradient through the LLM': _train_side, 'deciding, int8': _decide_side,
+         '640x480 mp4 to features, fp32': _cache_side}
 
 def peak_of(
     what: str,    # a key of `SIDES`
@@ -744,9 +769,11 @@ def gpu_rows(
     for k in [k for k in t if k not in REFERENCES]:
         for ref in [r for r in t if r in REFERENCES]:
             a, b = np.median(t[ref]), np.median(t[k])
-            name = f"{what}, {k} against " + dict(plain='eager fp32', amp='bf16 and fused attention', compiled='the same compiled').get(ref, ref)
+            name = f"{what}, {k} against " + dict(plain='eager fp32', amp='bf16 and fused attention',
+                                                  compiled='the same compiled').get(ref, ref)
             note = '; '.join(o for o in (f"{percentiles(t[k])}; reference {percentiles(t[ref])}", notes.get(k)) if o)
-            rows.append(Row('gpu', name, 'samples/s' if n else 'ms', n/a if n else a*1e3, n/b if n else b*1e3, a/b, note=note))
+            rows.append(Row('gpu', name, 'samples/s' if n else 'ms', n/a if n else a*1e3, n/b if n else b*1e3,
+                            a/b, note=note))
     return rows
 
 # %% ../nbs/71_bench.ipynb #9000000a
@@ -764,7 +791,8 @@ def gpu_train(setup, device, sizes=(32, 256, 1024), refs=('plain', 'amp')):
         rows += gpu_rows(f'training step, batch {bs}', t := in_turns(calls, setup.seconds, least=5), bs)
         if device == 'cuda':
             mb = {k: m for k, (_, m) in made.items()}
-            rows += [Row('gpu', f'memory of a step, batch {bs}, {k}', 'MB', mb['plain'], mb[k], mb['plain']/mb[k]) for k in ('fp32', 'auto')]
+            rows += [Row('gpu', f'memory of a step, batch {bs}, {k}', 'MB', mb['plain'], mb[k], mb['plain']/mb[k])
+                     for k in ('fp32', 'auto')]
     return rows
 
 @torch.no_grad()
@@ -775,7 +803,8 @@ def gpu_decide(setup, device, refs=('plain', 'amp')):
     fs = {k: (lambda x, m=m: {k: v.cpu() for k, v in m(x).items()}) for k, m in models.items()}
     fs |= {k: OneLaunch(make_model(setup, m).to(device).eval()) for k, m in dict(fp32='fp32', auto='fast').items()}
     apart = {k: max(float((f(x)[o] - fs['plain'](x)[o]).abs().max()) for x in xs for o in f(x)) for k, f in fs.items()}
-    t = in_turns({k: synced(lambda f=f, turn=itertools.cycle(xs): f(next(turn)), device) for k, f in fs.items()}, setup.seconds, run=10)
+    t = in_turns({k: synced(lambda f=f, turn=itertools.cycle(xs): f(next(turn)), device) for k, f in fs.items()},
+                 setup.seconds, run=10)
     return gpu_rows('one decision', t, notes={k: f'largest difference of a logit {v:.1e}' for k, v in apart.items()})
 
 # %% ../nbs/71_bench.ipynb #9000000c
@@ -786,9 +815,11 @@ def gpu_encode(setup, device, sizes=(1, 256)):
     for n in sizes:
         x = np.stack(raw_frames(n))
         ref = encode_plain(enc, x).cpu()
-        fs = dict(plain=lambda: encode_plain(enc, x).cpu()) | {k: (lambda f=FastPath(enc, k, device): f(x)) for k in ('fp32', 'fp16', 'bf16')}
+        fs = (dict(plain=lambda: encode_plain(enc, x).cpu())
+              | {k: (lambda f=FastPath(enc, k, device): f(x)) for k in ('fp32', 'fp16', 'bf16')})
         t = in_turns(fs, setup.seconds, run=3)
-        rows += gpu_rows(f'frames to features, {n} at once', t, n, {k: f'features {float((f() - ref).norm()/ref.norm()):.1e} apart' for k, f in fs.items()})
+        rows += gpu_rows(f'frames to features, {n} at once', t, n,
+                         {k: f'features {float((f() - ref).norm()/ref.norm()):.1e} apart' for k, f in fs.items()})
     return rows
 
 @torch.no_grad()
@@ -797,13 +828,18 @@ def gpu_stream(setup, device):
     enc, frames = load_encoder(setup.encoder), raw_frames(64)
     with tempfile.TemporaryDirectory() as d:
         model, ckpt = stream_checkpoint(setup, d, enc)
-        auto = save_checkpoint(Path(d)/'auto', model, None, 1, {}, read_checkpoint(ckpt)['metadata'] | dict(frozen_dtype='auto'), 'best')
-        live = {f'{k}, encoder {e}': SimStream(c, encoder=e, device=device, deadline_s=60.) for k, c, e in (('fp32', ckpt, 'torch'), ('auto', auto, 'fused'))}
-    plain, turn, ticks = whole_window(model.to(device), enc.to(device), frames, device), itertools.cycle(range(7, 64)), {k: itertools.count() for k in live}
+        auto = save_checkpoint(Path(d)/'auto', model, None, 1, {},
+                               read_checkpoint(ckpt)['metadata'] | dict(frozen_dtype='auto'), 'best')
+        live = {f'{k}, encoder {e}': SimStream(c, encoder=e, device=device, deadline_s=60.)
+                for k, c, e in (('fp32', ckpt, 'torch'), ('auto', auto, 'fused'))}
+    plain, turn, ticks = (whole_window(model.to(device), enc.to(device), frames, device), itertools.cycle(range(7, 64)),
+                          {k: itertools.count() for k in live})
     def push(k): return live[k].push(frames[(i := next(ticks[k])) % 64], np.zeros(8), i/10)
     for k in live: [push(k) for _ in range(7)]
-    t = in_turns(dict(plain=synced(lambda: plain(next(turn)), device)) | {k: (lambda k=k: push(k)) for k in live}, setup.seconds, run=10)
-    if wrong := {k: dict(s.codes) for k, s in live.items() if set(s.codes) - {'ok', 'warming_up'}}: raise RuntimeError(f'the stream did not decide: {wrong}')
+    t = in_turns(dict(plain=synced(lambda: plain(next(turn)), device)) | {k: (lambda k=k: push(k)) for k in live},
+                 setup.seconds, run=10)
+    if wrong := {k: dict(s.codes) for k, s in live.items() if set(s.codes) - {'ok', 'warming_up'}}:
+        raise RuntimeError(f'the stream did not decide: {wrong}')
     return gpu_rows('one decision from a 224x224 frame', t)
 
 # %% ../nbs/71_bench.ipynb #9000000d
@@ -812,28 +848,35 @@ def gpu_limits(device):
     "The speed of large products and of memory, and what one launch takes"
     a, x = torch.randn(8192, 8192, device=device, dtype=torch.bfloat16), torch.randn(2**28, device=device)
     y = torch.empty_like(x)
-    t = {k: min(in_turns({k: synced(f, device)}, 1.)[k]) for k, f in dict(product=lambda: a @ a, copy=lambda: y.copy_(x)).items()}
+    t = {k: min(in_turns({k: synced(f, device)}, 1.)[k])
+         for k, f in dict(product=lambda: a @ a, copy=lambda: y.copy_(x)).items()}
     def many(n=1000): [y[:1].add_(1.) for _ in range(n)]
     launch = np.median(in_turns({'launch': synced(many, device)}, 1.)['launch'])/1000
     one = lambda what, unit, v: Row('gpu', what, unit, v, v, 1.)
-    return [one('bf16 products', 'TFLOP/s', 2*8192**3/t['product']/1e12), one('copying memory', 'GB/s', 8*len(x)/t['copy']/1e9), one('one launch from Python', 'µs', launch*1e6)]
+    return [one('bf16 products', 'TFLOP/s', 2*8192**3/t['product']/1e12),
+            one('copying memory', 'GB/s', 8*len(x)/t['copy']/1e9), one('one launch from Python', 'µs', launch*1e6)]
 
 @part
 def gpu(setup):
     "A CUDA GPU beside transformers on the same card"
     if not torch.cuda.is_available(): return [no_row('gpu', 'a CUDA GPU', 'there is none here')]
-    name = Row('gpu', torch.cuda.get_device_name(), 'GB', *[torch.cuda.get_device_properties(0).total_memory/1e9]*2, 1., note='the card and its memory')
-    return [name, *gpu_limits('cuda'), *(r for f in (gpu_train, gpu_decide, gpu_encode, gpu_stream) for r in f(setup, 'cuda'))]
+    name = Row('gpu', torch.cuda.get_device_name(), 'GB', *[torch.cuda.get_device_properties(0).total_memory/1e9]*2, 1.,
+               note='the card and its memory')
+    return [name, *gpu_limits('cuda'), *(r for f in (gpu_train, gpu_decide, gpu_encode, gpu_stream)
+                                         for r in f(setup, 'cuda'))]
 
 # %% ../nbs/71_bench.ipynb #c8644104
 def machine() -> dict:  # plain data
     "Processor, threads and versions"
-    try: cpu = next(o.split(':')[1].strip() for o in Path('/proc/cpuinfo').read_text().splitlines() if o.startswith('model name'))
+    try:
+        cpu = next(o.split(':')[1].strip() for o in Path('/proc/cpuinfo').read_text().splitlines()
+                   if o.startswith('model name'))
     except (OSError, StopIteration): cpu = platform.processor()
     def ver(k):
         try: return version(k)
         except PackageNotFoundError: return None
-    return dict(cpu=cpu, cores=os.cpu_count(), threads=torch.get_num_threads(), load=os.getloadavg()[0] if hasattr(os, 'getloadavg') else None, python=platform.python_version(),
+    return dict(cpu=cpu, cores=os.cpu_count(), threads=torch.get_num_threads(),
+                load=os.getloadavg()[0] if hasattr(os, 'getloadavg') else None, python=platform.python_version(),
                 kernel=kernels()[0], versions={k: ver(k) for k in ('torch', 'transformers', 'sim_nb', 'onnxruntime')})
 
 def table(
@@ -843,7 +886,8 @@ def table(
     "The figures as a table"
     n = lambda v: '–' if v is None else f'{v:,.0f}' if v >= 100 else f'{v:.3g}'
     head = ['part', 'what', 'plain', 'ours', 'unit', 'ratio', 'target'] + ['']*notes
-    body = [[r.part, r.what, n(r.plain), n(r.ours), r.unit, '–' if r.ratio is None else f'**{r.ratio:.2f}**', r.target or ''] + [r.note]*notes for r in rows]
+    body = [[r.part, r.what, n(r.plain), n(r.ours), r.unit, '–' if r.ratio is None else f'**{r.ratio:.2f}**',
+             r.target or ''] + [r.note]*notes for r in rows]
     return '\n'.join(f"| {' | '.join(map(str, o))} |" for o in [head, ['---']*len(head), *body])
 
 # %% ../nbs/71_bench.ipynb #9a4fb446
@@ -863,7 +907,8 @@ def in_own_process(name, setup):
     "`run_part` in a new process, with as many threads as this one; of a part that fails the row says why"
     try: return in_child('sim_nb.bench:_part_of', PARTS[name].__module__, name, asdict(setup))
     except ChildError as e:
-        return dict(part=name, rows=[asdict(no_row(name, 'failed', str(e)))], peak_mb=None, memory_kept=None, error=str(e))
+        return dict(part=name, rows=[asdict(no_row(name, 'failed', str(e)))], peak_mb=None,
+                    memory_kept=None, error=str(e))
 
 # %% ../nbs/71_bench.ipynb #9a4fb447
 def bench(
@@ -871,13 +916,15 @@ def bench(
     setup: Setup=Setup(), # sizes
 ) -> dict:                # 'machine', 'setup', 'rows', 'failed' and more
     "Run parts one after another; a part that fails loses only itself"
-    if unknown := set(only) - set(PARTS): raise ValueError(f"unknown parts {sorted(unknown)}: expected some of {list(PARTS)}")
+    if unknown := set(only) - set(PARTS):
+        raise ValueError(f"unknown parts {sorted(unknown)}: expected some of {list(PARTS)}")
     res, start = [], time.perf_counter()
     for k in only or PARTS:
         print(f'{k} ...', file=sys.stderr, flush=True)
         t = time.perf_counter()
         res.append(in_own_process(k, setup) | dict(seconds=time.perf_counter() - t))
-    return dict(machine=machine(), setup=asdict(setup), seconds=time.perf_counter() - start, memory_kept=all(o['memory_kept'] for o in res if 'error' not in o),
+    return dict(machine=machine(), setup=asdict(setup), seconds=time.perf_counter() - start,
+                memory_kept=all(o['memory_kept'] for o in res if 'error' not in o),
                 part_seconds={o['part']: o['seconds'] for o in res}, peak_mb={o['part']: o['peak_mb'] for o in res},
                 failed={o['part']: o['error'] for o in res if 'error' in o}, rows=[r for o in res for r in o['rows']])
 

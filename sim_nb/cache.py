@@ -177,13 +177,15 @@ def check(self: FeatureCache,
     "Refuse a cache of other weights, features or frames, or of another dtype than the one that is asked for"
     s = self.state
     if s is None:
-        alien = [o.name for o in self.path.iterdir() if o.name not in _OURS and not LEFT.fullmatch(o.name)] if self.path.exists() else []
+        alien = ([o.name for o in self.path.iterdir() if o.name not in _OURS and not LEFT.fullmatch(o.name)]
+                 if self.path.exists() else [])
         if not alien: return
         diffs = [f"it holds {', '.join(sorted(alien)[:3])} and no whole cache.json"]
     elif self.path.parent == cache_root(): diffs = []  # its name holds the key: what differs there is damaged
     else: diffs = _differences({k: s.get(k) for k in self.record}, self.record)
     exact = {'torch', 'fp32'}  # one is the other within rounding
-    if s and dtype not in ('auto', self.dtype or dtype) and not {dtype, self.dtype} <= exact: diffs.append(f'dtype: {self.dtype} there, {dtype} wanted')
+    if s and dtype not in ('auto', self.dtype or dtype) and not {dtype, self.dtype} <= exact:
+        diffs.append(f'dtype: {self.dtype} there, {dtype} wanted')
     if diffs: raise ValueError(f"the feature cache in {self.path} was made of something else: {'; '.join(diffs[:4])}. "
                                "Give another folder (cache_dir, --cache-dir), or write over it (force=True, --force)")
 
@@ -211,7 +213,8 @@ def crcs(self: FeatureCache,
 ) -> list:      # one number for each `self.block` rows
     "Checksums of an array on disk"
     x = np.lib.format.open_memmap(file, mode='r')
-    if (x.shape, x.dtype) != (self.shape, np.float16): raise ValueError(f'expected float16 {list(self.shape)}, came {x.dtype} {list(x.shape)}')
+    if (x.shape, x.dtype) != (self.shape, np.float16):
+        raise ValueError(f'expected float16 {list(self.shape)}, came {x.dtype} {list(x.shape)}')
     start, width, b = x.offset, 2*self.shape[1], self.block
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as ex:
         return list(ex.map(lambda i: _crc(file, start + i*width, min(b, rows - i)*width), range(0, rows, b)))
@@ -222,7 +225,8 @@ def wrong(self: FeatureCache) -> str:  # '' when all is well
     "Why the rows that `cache.json` counts cannot be used"
     s, found = self.state, [o.name for o in (self.array, self.part, self.json) if o.exists()]
     if s is None: return f"{' and '.join(found)} without a whole cache.json" if found else ''
-    if diffs := _differences({k: s.get(k) for k in self.record}, self.record): return f"cache.json is damaged ({'; '.join(diffs[:2])})"
+    if diffs := _differences({k: s.get(k) for k in self.record}, self.record):
+        return f"cache.json is damaged ({'; '.join(diffs[:2])})"
     if not s['done']: return ''
     if not s.get('crcs'): return 'there are no checksums'
     file = self.array if s['done'] == self.shape[0] else self.part
@@ -272,7 +276,8 @@ def open(self: FeatureCache,
     if done != self.shape[0]:
         raise ValueError(f"the feature cache in {self.path} has {done} of {self.shape[0]} frames: "
                          "run cache_features (or sim_cache) again, it resumes there")
-    if verify and (why := self.wrong()): raise ValueError(f"{self.path}: {why}. Run cache_features (or sim_cache) again")
+    if verify and (why := self.wrong()):
+        raise ValueError(f"{self.path}: {why}. Run cache_features (or sim_cache) again")
     return np.load(self.array, mmap_mode='r')
 
 # %% ../nbs/24_cache.ipynb #cbf1d458
@@ -431,7 +436,7 @@ def main(a):  # the words of `sim_cache`
     "`sim_cache`: encode every frame of a dataset once"
     logging.basicConfig(level=logging.INFO, format='%(message)s')
     t, ds = time.perf_counter(), frames_of(build_dataset(a.dataset_class, a.data, **dict(a.set)))
-    enc = load_encoder(a.encoder, a.features, a.size and parse_size(a.size))
+    enc = load_encoder(a.encoder, a.features, a.size and parse_size(a.size, '--size'))
     x = cache_features(ds, enc, a.cache_dir, bs=a.batch_size, dtype=a.dtype, device=a.device, force=a.force)
     print(f"{len(x)} frames x {x.shape[1]} features ({enc.name}, {enc.features}) in {x.filename}, "
           f"{time.perf_counter()-t:.1f} s")

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['BEST_BY', 'FORMAT_VERSION', 'KEYS', 'HEAD', 'NEEDED', 'RunFolder', 'best_key', 'better', 'plain', 'trainable_state',
            'save_plain', 'save_checkpoint', 'CheckpointError', 'check_archive', 'check_metadata', 'find_checkpoint',
-           'read_checkpoint', 'check_form', 'trained_spacing', 'load_trainable', 'check_same_model', 'load_checkpoint',
+           'check_form', 'read_checkpoint', 'trained_spacing', 'load_trainable', 'check_same_model', 'load_checkpoint',
            'load_optimizer', 'check_sizes', 'at_home', 'kept_paths', 'Opened', 'open_checkpoint', 'random_state',
            'set_random_state']
 
@@ -199,10 +199,13 @@ def _directory(b):
     if b[tail-20:tail-16] == b'PK\6\7': tail -= _END64.size
     at64 = (b'PK\6\6', 44, 798, 45, 0, 0, n, n, size, start, b'PK\6\7', 0, tail, 1)
     if len(b) - tail > _END.size and _END64.unpack_from(b, tail) != at64: raise ValueError('its end was changed')
-    if (sig, *disks, n, note, start + size) != (b'PK\5\6', 0, 0, m, 0, tail): raise ValueError('its end was changed, or is missing')
+    if (sig, *disks, n, note, start + size) != (b'PK\5\6', 0, 0, m, 0, tail):
+        raise ValueError('its end was changed, or is missing')
     while start < tail:
-        sig, made, need, flags, how, t, d, crc, packed, size, names, more, note, disk, inner, outer, at = _CENTRAL.unpack_from(b, start)
-        if (sig, how, packed, more, note, disk) != (b'PK\1\2', 0, size, 0, 0, 0): raise ValueError('its directory was changed, or its members are packed')
+        (sig, made, need, flags, how, t, d, crc, packed, size, names, more, note, disk, inner, outer,
+         at) = _CENTRAL.unpack_from(b, start)
+        if (sig, how, packed, more, note, disk) != (b'PK\1\2', 0, size, 0, 0, 0):
+            raise ValueError('its directory was changed, or its members are packed')
         start += _CENTRAL.size + names
         yield bytes(b[start-names:start]), at, size, crc, (made, need, flags, t, d, inner, outer)
         n -= 1
@@ -215,14 +218,17 @@ def _member(b, at, name, size, crc, fields):
     sig, *head, crc2, packed, size2, names, more = _LOCAL.unpack_from(b, at)
     start = at + _LOCAL.size + names + more
     told = (0, 0, 0) if flags & 8 else (crc, size, size)
-    if sig != b'PK\3\4' or head != [need, flags, 0, t, d] or (crc2, packed, size2) != told or bytes(b[start-more-names:start-more]) != name:
+    if (sig != b'PK\3\4' or head != [need, flags, 0, t, d] or (crc2, packed, size2) != told
+        or bytes(b[start-more-names:start-more]) != name):
         raise ValueError(f'the header of {name!r} was changed')
     fill = bytes(b[start-more:start])
-    if more and (more < 4 or struct.unpack('<H', fill[2:4])[0] != more - 4): raise ValueError(f'the header of {name!r} was changed')
+    if more and (more < 4 or struct.unpack('<H', fill[2:4])[0] != more - 4):
+        raise ValueError(f'the header of {name!r} was changed')
     if zlib.crc32(b[start:start+size]) != crc: raise ValueError(f'the checksum of {name!r} is another one')
     end = start + size
     if flags & 8:
-        if struct.unpack_from('<4s3I', b, end) != (b'PK\7\x08', crc, size, size): raise ValueError(f'the end of {name!r} was changed')
+        if struct.unpack_from('<4s3I', b, end) != (b'PK\7\x08', crc, size, size):
+            raise ValueError(f'the end of {name!r} was changed')
         end += 16
     return end, {fill[:2], *(fill[i:i+1] for i in range(4, more))} - {b''}
 
@@ -238,8 +244,10 @@ def check_archive(
             if at != end or name in names: raise ValueError(f'bytes before {name!r} that belong to nothing')
             end, fill = _member(b, at, name, size, crc, fields)
             fills |= fill; kinds.add(fields); names.add(name)
-        if len(kinds) != 1 or len(fills) > 2 or len({o.partition(b'/')[0] for o in names}) != 1: raise ValueError('headers that are not alike')
-        if not b[end:].tobytes().startswith(b'PK\1\2'): raise ValueError('bytes behind the last member that belong to nothing')
+        if len(kinds) != 1 or len(fills) > 2 or len({o.partition(b'/')[0] for o in names}) != 1:
+            raise ValueError('headers that are not alike')
+        if not b[end:].tobytes().startswith(b'PK\1\2'):
+            raise ValueError('bytes behind the last member that belong to nothing')
     except (ValueError, struct.error) as e:
         why = 'it is too short' if isinstance(e, struct.error) else e
         raise CheckpointError(f"{what} is not a readable checkpoint ({why}): is the file complete?") from None
@@ -267,10 +275,28 @@ class _Data(_Facts):
     def _sizes(v):
         for k in ('F', 'dv', 'H', 'W', 'image_size'):
             for n in v[k] if isinstance(v.get(k), list) else [v.get(k)]:
-                if n is not None and not (type(n) is int and 0 < n <= 10**6): raise ValueError(f'{k}: expected a whole number in 1..1,000,000')
+                if n is not None and not (type(n) is int and 0 < n <= 10**6):
+                    raise ValueError(f'{k}: expected a whole number in 1..1,000,000')
         return v
 
-class _Calibration(_Facts): temperatures: dict[str, float] = {}; certificate: dict = {}; guarantee: str|None = ''; data: dict = {}
+_Share = Annotated[float, Field(ge=0, le=1)]
+
+class _Calibrated(_Facts): seen: list[str] = []
+class _Calibration(_Facts):
+    temperatures: dict[str, float] = {}
+    certificate: dict = {}
+    guarantee: str|None = ''
+    data: _Calibrated = {}
+    arithmetic: list[str] = []
+    time_head: str|None = None
+
+class _Alarm(_Facts): threshold: _Share|None; budget: _Share = 0.; recall: _Share|None = None; false_alarm_rate: _Share|None = None
+class _TimeHead(_Facts):
+    share: _Share
+    share_below: _Share|None = None  # not there: as `share`
+    off: str|None = None
+    said: list[dict] = []
+    losses: list[dict]|dict = []
 
 class _Metadata(_Facts):
     llm_fingerprint: _Digest|None = None
@@ -278,11 +304,18 @@ class _Metadata(_Facts):
     label_maps: dict[str, dict[int|str, str]] = {}
     telemetry_stats: _Stats|None = None
     data: _Data|None = None
-    calibration: _Calibration|None = None
+    calibration: _Calibration = {}  # a default is not checked, so what is written is never null
+    alarm: _Alarm = {}
+    time_head: _TimeHead = {}
     init_from: dict|None = None
     paths: dict[str, str] = {}
 
 # %% ../nbs/33_checkpoint.ipynb #4d0438ba
+def _in_words(msg):
+    "A message of pydantic as the other errors say it"
+    msg = re.sub(' or instance of _[A-Za-z]+', '', msg)
+    return msg.replace('Input should be', 'expected').removeprefix('Value error, ')
+
 def check_metadata(
     metadata: dict,  # of a checkpoint
     what,            # its name, for the error
@@ -295,7 +328,7 @@ def check_metadata(
     except ConfigError as e: wrong.append(str(e).replace('model.', ''))
     try: _Metadata(**{k: v for k, v in metadata.items() if isinstance(k, str)})
     except ValidationError as e:
-        wrong += [f"{'.'.join(map(str, o['loc']))}: {re.sub(' or instance of _[A-Za-z]+', '', o['msg']).replace('Input should be', 'expected').removeprefix('Value error, ')}, got {str(o['input'])[:60]!r}"
+        wrong += [f"{'.'.join(map(str, o['loc']))}: {_in_words(o['msg'])}, got {str(o['input'])[:60]!r}"
                   for o in e.errors()[:6]]
     if wrong: raise CheckpointError(f"{what}, metadata: {'; '.join(wrong)}"[:1500])
     return metadata
@@ -305,22 +338,27 @@ def _tensors(o, name=''):
     "(name, tensor) of everything in nested data"
     if isinstance(o, torch.Tensor): yield name, o
     if isinstance(o, (dict, list, tuple)):
-        for k, v in (o.items() if isinstance(o, dict) else enumerate(o)): yield from _tensors(v, f'{name}.{k}' if name else str(k))
+        for k, v in (o.items() if isinstance(o, dict) else enumerate(o)):
+            yield from _tensors(v, f'{name}.{k}' if name else str(k))
 
 def _check_tensors(ckpt, path):
     "Nothing is nested without end, and every tensor is as large in the file as its shape says"
     try: check_tree(ckpt, path, items=10**7)
     except ConfigError as e: raise CheckpointError(str(e)) from None
     for k, v in _tensors(ckpt):
-        if v.layout != torch.strided or v.device.type != 'cpu' or v.numel()*v.element_size() > v.untyped_storage().nbytes(): raise CheckpointError(
-            f"{path} is damaged: {k.removeprefix('model_state_dict.')} {list(v.shape)} holds fewer numbers than its shape says")
+        if (v.layout != torch.strided or v.device.type != 'cpu'
+            or v.numel()*v.element_size() > v.untyped_storage().nbytes()):
+            raise CheckpointError(f"{path} is damaged: {k.removeprefix('model_state_dict.')} {list(v.shape)} "
+                                  "holds fewer numbers than its shape says")
 
 def _check_weights(state, path):
     "Weights are finite floats"
     for k, v in state.items():
         if not isinstance(v, torch.Tensor) or not v.is_floating_point(): raise CheckpointError(
-            f"{path} is not a sim_nb checkpoint: expected a tensor of floats for {k}, got {v.dtype if isinstance(v, torch.Tensor) else type(v).__name__}")
-        if not v.sum().isfinite() and not v.isfinite().all(): raise CheckpointError(f"{path} is damaged: {k} {list(v.shape)} holds NaN or infinity")
+            f"{path} is not a sim_nb checkpoint: expected a tensor of floats for {k}, "
+            f"got {v.dtype if isinstance(v, torch.Tensor) else type(v).__name__}")
+        if not v.sum().isfinite() and not v.isfinite().all():
+            raise CheckpointError(f"{path} is damaged: {k} {list(v.shape)} holds NaN or infinity")
 
 # %% ../nbs/33_checkpoint.ipynb #23aed6e7
 def find_checkpoint(
@@ -336,6 +374,37 @@ def find_checkpoint(
                             "Expected a .pt file or the output_dir of a run")
 
 # %% ../nbs/33_checkpoint.ipynb #68737f24
+_TYPES = dict(model_state_dict=dict, metadata=dict, metrics=dict, epoch=int)
+
+def check_form(
+    ckpt,   # what was read
+    path,   # where it came from, for the error
+) -> dict:  # the same
+    "The keys, the format version and the types of a checkpoint are the expected ones"
+    no = f"{path} is not a sim_nb checkpoint"
+    if not isinstance(ckpt, dict): raise CheckpointError(f"{no}: expected a dict, got {type(ckpt).__name__}")
+    missing = [k for k in KEYS if k not in ckpt]
+    if missing: raise CheckpointError(f"{no}: it lacks {missing}, it has {list(ckpt)[:8]}")
+    for k, t in _TYPES.items():
+        if not isinstance(ckpt[k], t): raise CheckpointError(
+            f"{no}: expected {'an' if t is int else 'a'} {t.__name__} in {k}, got {type(ckpt[k]).__name__}")
+    version = ckpt['metadata'].get('format_version')
+    if version != FORMAT_VERSION: raise CheckpointError(
+        f"{path} has format version {version!r}, this sim_nb reads version {FORMAT_VERSION}: "
+        "use the sim_nb that wrote it, or train again")
+    _check_tensors(ckpt, path)
+    _check_weights(ckpt['model_state_dict'], path)
+    check_metadata(ckpt['metadata'], path)
+    extra = [k for k in ckpt if k not in KEYS + ('resume',)]
+    if extra: warnings.warn(f"{path} has unknown keys, they are ignored: {extra}")
+    return ckpt
+
+# %% ../nbs/33_checkpoint.ipynb #3fb0d1a8
+def _reason(e):
+    "The part of an error that says what is wrong"
+    what = re.search(r'GLOBAL \S+', str(e), re.I)  # torch's advice around it is for other files
+    return f"{type(e).__name__}: {what[0] if what else str(e).strip()[:200] or 'no message'}".replace('\n', ' ')
+
 def read_checkpoint(
     path,           # a checkpoint file or a run folder
     name='best',    # which one to take from a folder
@@ -350,36 +419,6 @@ def read_checkpoint(
     except Exception as e:
         raise CheckpointError(f"{path} is not a readable checkpoint ({_reason(e)}): is the file complete?") from None
     return check_form(ckpt, path)
-
-def _reason(e):
-    "The part of an error that says what is wrong"
-    what = re.search(r'GLOBAL \S+', str(e), re.I)  # torch's advice around it is for other files
-    return f"{type(e).__name__}: {what[0] if what else str(e).strip()[:200] or 'no message'}".replace('\n', ' ')
-
-_TYPES = dict(model_state_dict=dict, metadata=dict, metrics=dict, epoch=int)
-
-def check_form(
-    ckpt,   # what was read
-    path,   # where it came from, for the error
-) -> dict:  # the same
-    "The keys, the format version and the types of a checkpoint are the expected ones"
-    if not isinstance(ckpt, dict): raise CheckpointError(
-        f"{path} is not a sim_nb checkpoint: expected a dict, got {type(ckpt).__name__}")
-    missing = [k for k in KEYS if k not in ckpt]
-    if missing: raise CheckpointError(
-        f"{path} is not a sim_nb checkpoint: it lacks {missing}, it has {list(ckpt)[:8]}")
-    for k, t in _TYPES.items():
-        if not isinstance(ckpt[k], t): raise CheckpointError(
-            f"{path} is not a sim_nb checkpoint: expected {'an' if t is int else 'a'} {t.__name__} in {k}, got {type(ckpt[k]).__name__}")
-    version = ckpt['metadata'].get('format_version')
-    if version != FORMAT_VERSION: raise CheckpointError(
-        f"{path} has format version {version!r}, this sim_nb reads version {FORMAT_VERSION}: use the sim_nb that wrote it, or train again")
-    _check_tensors(ckpt, path)
-    _check_weights(ckpt['model_state_dict'], path)
-    check_metadata(ckpt['metadata'], path)
-    extra = [k for k in ckpt if k not in KEYS + ('resume',)]
-    if extra: warnings.warn(f"{path} has unknown keys, they are ignored: {extra}")
-    return ckpt
 
 # %% ../nbs/33_checkpoint.ipynb #5ac30002
 def trained_spacing(
@@ -458,7 +497,8 @@ def load_optimizer(
         raise CheckpointError(f"the optimizer state in {source} does not fit this optimizer ({_reason(e)})") from None
 
 # %% ../nbs/33_checkpoint.ipynb #8f79bb09
-NEEDED = ('llm_name_or_path', 'dv', 'd', 'F', 'K', 'use_cached_vis_feats', 'vision_encoder_name')  # of the metadata, to rebuild a model
+# of the metadata, to rebuild a model
+NEEDED = ('llm_name_or_path', 'dv', 'd', 'F', 'K', 'use_cached_vis_feats', 'vision_encoder_name')
 
 def check_sizes(
     metadata: dict,  # of a checkpoint
@@ -466,17 +506,23 @@ def check_sizes(
     what,            # its name, for the error
 ):
     "The sizes in the metadata are those of the weights"
-    if missing := [k for k in NEEDED if k not in metadata]: raise CheckpointError(f"{what}: the metadata lack {missing}: they do not say how the model is built")
+    if missing := [k for k in NEEDED if k not in metadata]:
+        raise CheckpointError(f"{what}: the metadata lack {missing}: they do not say how the model is built")
     m = ModelConfig(**{k: metadata[k] for k in ModelConfig.model_fields if k in metadata})
-    if None in (m.d, m.dv): raise CheckpointError(f"{what}: expected whole numbers for d and dv in the metadata, got {m.d!r} and {m.dv!r}")
-    want = {'projector.2.weight': [m.d, m.dv], 'telemetry_mlp.2.weight': [m.d//2, len(CHANNELS)*(1 + 2*m.telemetry_bands)]}
+    if None in (m.d, m.dv):
+        raise CheckpointError(f"{what}: expected whole numbers for d and dv in the metadata, got {m.d!r} and {m.dv!r}")
+    want = {'projector.2.weight': [m.d, m.dv],
+            'telemetry_mlp.2.weight': [m.d//2, len(CHANNELS)*(1 + 2*m.telemetry_bands)]}
     if m.head_width: want['heads.hidden.0.weight'] = [m.head_width, m.d*(4 if m.skip else 1)]
     if m.pooling == 'attention': want['pool.bias'] = [m.K, m.F]
-    if not (weights.get('telemetry_mlp.0.std', torch.ones(1)) > 0).all(): raise CheckpointError(f"{what}: the telemetry statistics hold a deviation that is not above 0")
+    if not (weights.get('telemetry_mlp.0.std', torch.ones(1)) > 0).all():
+        raise CheckpointError(f"{what}: the telemetry statistics hold a deviation that is not above 0")
     for k, shape in want.items():
         came = list(weights[k].shape) if k in weights else 'missing'
-        if came != shape: raise CheckpointError(f"{what}: d={m.d}, dv={m.dv}, F={m.F}, K={m.K}, head_width={m.head_width}, telemetry_bands={m.telemetry_bands} "
-                                                f"in the metadata ask for {k} {shape}, it is {came}: they do not fit each other")
+        if came != shape:
+            raise CheckpointError(f"{what}: d={m.d}, dv={m.dv}, F={m.F}, K={m.K}, head_width={m.head_width}, "
+                                  f"telemetry_bands={m.telemetry_bands} in the metadata ask for {k} {shape}, "
+                                  f"it is {came}: they do not fit each other")
 
 # %% ../nbs/33_checkpoint.ipynb #3be678db
 def at_home(
@@ -494,6 +540,7 @@ def kept_paths(
     return {k: str(base(o).resolve()) + str(o)[len(str(o).partition('@')[0]):] for k, o in names.items()
             if o is not None and not base(o).is_absolute() and base(o).exists()}
 
+# %% ../nbs/33_checkpoint.ipynb #33a0b002
 class Opened:
     "A checkpoint that was read and checked"
     def __init__(self,
@@ -502,15 +549,19 @@ class Opened:
         trusted=False,    # may a dataset class be imported that is not ours? see `check_class`
     ):
         self.path, self.trusted, self.name = path, trusted, path.name if path else 'the Learner'
-        self.weights, self.optimizer, self.resume = ckpt['model_state_dict'], ckpt['optimizer_state_dict'], ckpt.get('resume')
+        self.weights, self.optimizer, self.resume = (ckpt['model_state_dict'], ckpt['optimizer_state_dict'],
+                                                     ckpt.get('resume'))
         self.metadata, self.epoch, self.metrics = ckpt['metadata'], ckpt['epoch'], ckpt['metrics']
         check_sizes(self.metadata, self.weights, self.name)
         self.frame_spacing_s = trained_spacing(self.metadata, self.name)
 
     @property
     def where(self): return str(self.path or self.name)
-    def __repr__(self): return f"Opened({self.where!r}, epoch {self.epoch}: {self.metadata['llm_name_or_path']}, F={self.metadata['F']}, dv={self.metadata['dv']})"
+    def __repr__(self):
+        m = self.metadata
+        return f"Opened({self.where!r}, epoch {self.epoch}: {m['llm_name_or_path']}, F={m['F']}, dv={m['dv']})"
 
+# %% ../nbs/33_checkpoint.ipynb #33a0b004
 def open_checkpoint(
     source,            # a run folder, a checkpoint file, a Learner, or what has opened one already
     name='best',       # which one to take from a folder
@@ -537,7 +588,8 @@ def build(self: Opened,
     try: model = kind.from_metadata({**self.metadata, **names}, **{'gradient_checkpointing': False, **changes})
     except OSError: raise
     except (ValueError, KeyError, TypeError, RuntimeError, MemoryError) as e:
-        raise CheckpointError(f"{self.name}: the model cannot be rebuilt: {e.args[0] if e.args else type(e).__name__}") from e
+        raise CheckpointError(f"{self.name}: the model cannot be rebuilt: "
+                              f"{e.args[0] if e.args else type(e).__name__}") from e
     load_trainable(model, self.weights, self.name)
     return model
 
@@ -547,19 +599,23 @@ def encoder(self: Opened):  # an `Encoder`
     "The encoder whose features the model was trained on"
     m = self.metadata
     if not m.get('vision_encoder_name'): raise CheckpointError(
-        f"{self.where} does not say which encoder made its features: raw frames need one. Give features, or train on `cached_dataset(...)`")
+        f"{self.where} does not say which encoder made its features: raw frames need one. "
+        "Give features, or train on `cached_dataset(...)`")
     from sim_nb.vision import load_encoder
-    enc = load_encoder(at_home(m['vision_encoder_name'], m.get('paths', {}).get('vision_encoder_name')), m.get('vision_features'))
+    enc = load_encoder(at_home(m['vision_encoder_name'], m.get('paths', {}).get('vision_encoder_name')),
+                       m.get('vision_features'))
     seen = m.get('vision_fingerprint') or 'not known'
     if enc.fingerprint != seen: raise CheckpointError(
-        f"{self.name}: the encoder {m['vision_encoder_name']!r} has other weights ({enc.fingerprint[:12]}) than in training ({seen[:12]})")
+        f"{self.name}: the encoder {m['vision_encoder_name']!r} has other weights ({enc.fingerprint[:12]}) "
+        f"than in training ({seen[:12]})")
     return enc
 
 # %% ../nbs/33_checkpoint.ipynb #30fb6d54
 @patch
 def data(self: Opened) -> dict:  # dataset_class_path, dataset_kwargs, batch_size, splits
     "How the data was opened"
-    if not (self.metadata.get('data') or {}).get('dataset_class_path'): raise CheckpointError(f"{self.where} does not say how its data was opened: give a dataset instead of a path")
+    if not (self.metadata.get('data') or {}).get('dataset_class_path'):
+        raise CheckpointError(f"{self.where} does not say how its data was opened: give a dataset instead of a path")
     return self.metadata['data']
 
 @patch

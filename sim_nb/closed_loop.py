@@ -26,7 +26,8 @@ from tqdm import tqdm
 from .labels import RISKS
 from .files import atomic_open, check_writable
 from .policy import TABLE, Policy, limited
-from .world import (BIAS, FPS, NOISE, SUBSTEPS, WEATHERS, Camera, Driver, FAN, LabelRules, RoverSim, Walker, _rngs,
+from .world import (BIAS, FPS, NOISE, SUBSTEPS, WEATHERS, Camera, Driver, FAN, LabelRules, RoverSim,
+                          Walker, _rngs,
                           hazards, label_risk, look, make_scene)
 
 # %% ../nbs/64_closed_loop.ipynb #3eb1892f
@@ -339,7 +340,8 @@ def report(
     done: dict,      # guard -> list of `drive`
 ) -> str:            # markdown
     "Contacts per 100 m with their intervals, and what it costs"
-    head = ('guard', 'drives', 'people, forwards', 'things, forwards', 'others', 'near misses', 'needless stops', 'm', 'lost',
+    head = ('guard', 'drives', 'people, forwards', 'things, forwards', 'others', 'near misses',
+            'needless stops', 'm', 'lost',
             'impact m/s', 'warning s')
     lines = ['| ' + ' | '.join(head) + ' |', '|' + '---|'*len(head)]
     for name, rows in done.items():
@@ -350,8 +352,10 @@ def report(
         none = done.get('none') if name != 'none' else None
         lost = f"{against(rows, none)['lost']:.0%}" if none else ''
         warn = warnings(rows, none) if none else []
-        row = [name, str(len(rows)), cell('person, forwards'), cell('thing, forwards'), f'{other:.1f}', cell('near misses'),
-               cell('needless stops'), f'{m:.0f}', lost, *(f'{np.median(o):.{n}f}' if o else '' for o, n in ((speeds, 2), (warn, 1)))]
+        row = [name, str(len(rows)), cell('person, forwards'), cell('thing, forwards'), f'{other:.1f}',
+               cell('near misses'),
+               cell('needless stops'), f'{m:.0f}', lost, *(f'{np.median(o):.{n}f}' if o else ''
+                                                           for o, n in ((speeds, 2), (warn, 1)))]
         lines.append('| ' + ' | '.join(row) + ' |')
     return '\n'.join(lines)
 

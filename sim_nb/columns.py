@@ -216,17 +216,16 @@ def check_steps(
         unit, where = likely_unit(step), f'{name}/{k}, field timestamp'
         sure = fps and abs(step*fps - 1) <= .5 or spacing_s and step <= 1.5*spacing_s
         if unit and not sure:
-            want = f'{usual:g} s between frames, as {fps:g} fps' if fps else 'seconds'
-            raise DatasetError(where, want, f'{step:.3g} s' + (' between frames' if not fps else ''),
-                               f'The times seem to be {unit}: bring them to seconds' + ('' if fps
-                                                                                        else ', or pass spacing_s when they are'), 'time-units')
+            want, came, fix = ((f'{usual:g} s between frames, as {fps:g} fps', '', '') if fps else
+                               ('seconds', ' between frames', ', or pass spacing_s when they are'))
+            raise DatasetError(where, want, f'{step:.3g} s{came}',
+                               f'The times seem to be {unit}: bring them to seconds{fix}', 'time-units')
         if unit: say_once(f'{where}: {step:.3g} s between frames: {unit}? Times are in seconds')
         if abs(step/usual - 1) > RATE_OFF and (fps or not spacing_s):
-            raise DatasetError(where,
-                               f'{usual:.3g} s between frames, as ' + (f'{fps:g} fps' if fps
-                                                                       else 'in the other drives'), f'{step:.3g} s',
-                               'Correct fps in info.json, or the times' if fps
-                               else 'Pass spacing_s to bring all drives to one rate, or open them apart with episodes=[...]', 'time-rate')
+            like = f'{fps:g} fps' if fps else 'in the other drives'
+            fix = ('Correct fps in info.json, or the times' if fps else
+                   'Pass spacing_s to bring all drives to one rate, or open them apart with episodes=[...]')
+            raise DatasetError(where, f'{usual:.3g} s between frames, as {like}', f'{step:.3g} s', fix, 'time-rate')
     return usual
 
 # %% ../nbs/12_columns.ipynb #9d8f1b63
@@ -258,7 +257,8 @@ def label_values(
         came = came.item() if hasattr(came, 'item') else came
         fix = f"Correct the label, or pass labels={{'{head}': None}} when the column holds no labels"
         if str(came).strip().lower() in ('true', 'false', 'yes', 'no'):
-            fix = f"Say what it means, e.g. labels={{'{head}': {{'column': {where.rpartition(' ')[2]!r}, 'map': {{true: {classes[-1]}}}}}}}"
+            fix = (f"Say what it means, e.g. labels={{'{head}': {{'column': {where.rpartition(' ')[2]!r}, "
+                   f"'map': {{true: {classes[-1]}}}}}}}")
         raise DatasetError(f'{where}, row {bad[0]}',
                            f'0 to {len(classes)-1}, one of {list(classes)}, or {IGNORE_INDEX} for no label', repr(came),
                            fix, 'label-range')
@@ -274,7 +274,7 @@ def _map_key(o):
 # %% ../nbs/12_columns.ipynb #7c1e0a02
 def label_columns(
     columns,        # names of the columns that hold one value per row
-    labels=None,    # {'risk': column, {'column': .., 'map': ..} or None, ...} for heads whose column is not in the table
+    labels=None,    # {'risk': column, {'column': .., 'map': ..} or None, ...} for heads whose column is another one
     where='labels', # for the message
     controls=(),    # columns that are labels only when `labels` says so
 ) -> dict:          # head -> column, or None when it has none
@@ -299,6 +299,7 @@ def _label_source(head, o, where):
                            'Complete the entry')
     return o['column'], o['map']
 
+# %% ../nbs/12_columns.ipynb #12a0c002
 def label_map(
     labels,  # as in `label_columns`
     head,    # 'risk', 'reason' or 'action'
@@ -306,6 +307,7 @@ def label_map(
     "What the values of a head's column mean"
     return _label_source(head, labels[head], 'labels')[1] if labels and head in labels else None
 
+# %% ../nbs/12_columns.ipynb #12a0c005
 def label_twins(
     columns,      # names of the columns that hold one value per row
     heads,        # of `label_columns`
@@ -316,6 +318,7 @@ def label_twins(
     return {k: h.name for k, h in HEADS.items() if heads[k] == h.label_key and h.name in columns
             and k not in (labels or {}) and h.name not in controls}
 
+# %% ../nbs/12_columns.ipynb #12a0c008
 def label_candidates(
     features,   # the columns: entries of info.json by name
 ) -> tuple:     # names of the columns with one value per row; those of them that are controls
@@ -325,7 +328,8 @@ def label_candidates(
     return one, [k for k in one if k == 'action' and features[k].get('dtype') != 'string']
 
 # %% ../nbs/12_columns.ipynb #7c1e0a05
-_BESIDE = set('label labels id ids level class cls category score gt truth true target value annotation human manual my'.split())
+_BESIDE = set('label labels id ids level class cls category score gt truth true target value '
+              'annotation human manual my'.split())
 
 def label_like(
     column: str,   # its name
@@ -355,7 +359,8 @@ class LabelSuspect:
     values: tuple  # what it holds
     def __str__(self):
         h, vs = HEADS[self.head], ', '.join(map(str, self.values[:6])) + (' ...' if len(self.values) > 6 else '')
-        return (f"the column {self.column!r} (values {vs}) looks like a label but is not read: expected {h.label_key!r} or "
+        return (f"the column {self.column!r} (values {vs}) looks like a label but is not read: "
+                f"expected {h.label_key!r} or "
                 f"{h.name!r}. Rename it, or pass labels={{{self.head!r}: {self.column!r}}}; "
                 f"labels={{{self.head!r}: None}} says that it is none")
 
@@ -388,7 +393,8 @@ def say_labels(
     for o in dict.fromkeys(suspects): say_once(f'{name}: {o}')
     if none and not suspects:
         want = '; '.join(f'{h.label_key} or {h.name}' for h in HEADS.values())
-        say_once(f'{name}: no label column: expected {want}; it has {list(columns)}. Without labels it serves for predictions only; '
+        say_once(f'{name}: no label column: expected {want}; it has {list(columns)}. '
+                 'Without labels it serves for predictions only; '
                  "name a column with labels={'risk': COLUMN}")
 
 def check_maps(
@@ -430,7 +436,8 @@ def drive_channels(
     n = len(next(iter(cols.values())))
     def one(name, col, pos, scale):
         if col is None: return np.full(n, scale)
-        at, fix = f'{where}, field {col} (channel {name})', f"Repair the column, or write 0 for {name} in the telemetry map"
+        at, fix = (f'{where}, field {col} (channel {name})',
+                   f"Repair the column, or write 0 for {name} in the telemetry map")
         x = np.asarray(cols[col])
         if x.ndim == 2 and pos >= x.shape[1]: raise DatasetError(at, f'at least {pos+1} numbers per row', x.shape[1],
                                                                  fix)
@@ -610,7 +617,9 @@ def _cut(self:DriveDataset, F, stride_s, on_drop, ok):
         came = [round(float(d.t[-1]-d.t[0]), 3) if len(d.t) else 0 for d in self.drives][:10]
         raise DatasetError(self.name, f'an episode of at least {self.spacing_s*(F-1):g} s, for {F} frames', f'{came} s',
                            'Choose fewer frames or a shorter spacing')
-    if empty: say_once(f"{self.name}: {len(empty)} drives are shorter than a window of {self.spacing_s*(F-1):g} s and give none: {', '.join(empty[:5])}")
+    if empty:
+        say_once(f"{self.name}: {len(empty)} drives are shorter than a window of {self.spacing_s*(F-1):g} s and give "
+                 f"none: {', '.join(empty[:5])}")
     return rows
 
 @patch
@@ -630,7 +639,8 @@ def __repr__(self:DriveDataset):
         y = np.asarray(self.labels[h.label_key])
         return f'{k}: ' + (', '.join(f'{(y == i).sum()} {c}' for i, c in enumerate(h.classes) if (y == i).any())
                            or 'no label')
-    return (f"{type(self).__name__} {self.name!r}: {len(self):,} windows of {self.F} frames, {self.spacing_s:.3g} s apart\n"
+    return (f"{type(self).__name__} {self.name!r}: {len(self):,} windows of {self.F} frames, "
+            f"{self.spacing_s:.3g} s apart\n"
             f"from {n} drive{'s'*(n != 1)} ({names}) of {self.n_frames:,} frames, {self.fps:.3g} fps\n" +
             '\n'.join(count(k, h) for k, h in HEADS.items()))
 

@@ -143,24 +143,28 @@ class FastPath:
         x = (x - self.mean)*self.scale
         return self.enc.features_of(x.to(self.dtype, memory_format=self.layout)).float()
 
-    @torch.no_grad()
-    def encode(self, x):
-        "Pictures uint8 [n, 3, H, W] to features, in the calling thread"
-        return self.net(resize_frames(x, self.enc.size).to(self.device)).cpu()
+# %% ../nbs/21_encode.ipynb #b9bde555
+@patch
+@torch.no_grad()
+def encode(self: FastPath, x):
+    "Pictures uint8 [n, 3, H, W] to features, in the calling thread"
+    return self.net(resize_frames(x, self.enc.size).to(self.device)).cpu()
 
-    def submit(self,
-        frames,  # RGB frames, uint8 [N, H, W, 3]
-    ):           # function without arguments: features, float32 [N, dv], on the CPU
-        "Begin to encode; call it inside `one_thread`"
-        x = torch.as_tensor(frames).permute(0, 3, 1, 2)
-        parts = [x] if self.device != 'cpu' else x.split(min(8, -(-len(x)//self.n)))
-        futures = [self.pool.submit(self.encode, o) for o in parts]
-        return lambda: torch.cat([o.result() for o in futures])
+@patch
+def submit(self: FastPath,
+    frames,  # RGB frames, uint8 [N, H, W, 3]
+):           # function without arguments: features, float32 [N, dv], on the CPU
+    "Begin to encode; call it inside `one_thread`"
+    x = torch.as_tensor(frames).permute(0, 3, 1, 2)
+    parts = [x] if self.device != 'cpu' else x.split(min(8, -(-len(x)//self.n)))
+    futures = [self.pool.submit(self.encode, o) for o in parts]
+    return lambda: torch.cat([o.result() for o in futures])
 
-    def __call__(self,
-        frames,  # RGB frames, uint8 [N, H, W, 3]
-    ):           # features, float32 [N, dv], on the CPU
-        with one_thread(): return self.submit(frames)()
+@patch
+def __call__(self: FastPath,
+    frames,  # RGB frames, uint8 [N, H, W, 3]
+):           # features, float32 [N, dv], on the CPU
+    with one_thread(): return self.submit(frames)()
 
 # %% ../nbs/21_encode.ipynb #0956f2a6
 def to_onnx(
@@ -175,7 +179,8 @@ def to_onnx(
     batch = torch.export.Dim('batch')
     with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()), torch.no_grad():
         warnings.simplefilter('ignore')
-        p = torch.onnx.export(module, args, dynamo=True, verbose=False, input_names=list(inputs), output_names=list(outputs),
+        p = torch.onnx.export(module, args, dynamo=True, verbose=False, input_names=list(inputs),
+                              output_names=list(outputs),
                               dynamic_shapes=tuple({0: batch} for _ in args))
         p.save(str(path))
     return Path(path)
@@ -193,7 +198,8 @@ def export_encoder(
     path,    # .onnx file to write
 ) -> Path:   # the file
     "uint8 frames of the encoder's size [N, 3, *size] -> features [N, dv]"
-    return to_onnx(_Pixels(enc).eval(), (torch.randint(0, 256, (3, 3, *enc.size), dtype=torch.uint8),), path, (FRAMES,), (VIS_FEATS,))
+    return to_onnx(_Pixels(enc).eval(), (torch.randint(0, 256, (3, 3, *enc.size), dtype=torch.uint8),), path,
+                   (FRAMES,), (VIS_FEATS,))
 
 # %% ../nbs/21_encode.ipynb #5d3f3e45
 def _key(*parts):
@@ -201,7 +207,8 @@ def _key(*parts):
     h = hashlib.sha256(f'graph1|{torch.__version__}'.encode())
     for o in parts:
         if isinstance(o, dict) and any(isinstance(v, torch.Tensor) for v in o.values()):
-            for k, v in sorted(o.items()): h.update(k.encode()); h.update(v.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)
+            for k, v in sorted(o.items()):
+                h.update(k.encode()); h.update(v.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)
         else: h.update(json.dumps(o, sort_keys=True, default=str).encode())
     return h.hexdigest()[:16]
 
@@ -248,7 +255,8 @@ def _plain(enc, device='cpu'):
 
 def _fast(dtype): return lambda enc, device='cpu': FastPath(enc, dtype, device)
 
-PATHS = {'torch': _plain, **{o: _fast(o) for o in DTYPES}, 'onnx': lambda enc, device='cpu': OnnxPath(enc)}  # a word of `dtype` -> what makes it
+# a word of `dtype` -> what makes it
+PATHS = {'torch': _plain, **{o: _fast(o) for o in DTYPES}, 'onnx': lambda enc, device='cpu': OnnxPath(enc)}
 
 def candidates(
     dtype,         # 'auto', or one name
@@ -276,7 +284,8 @@ def choose_path(
     def error(path): return ((path(frames) - ref).norm()/ref.norm().clamp(min=1e-9)).item()
     def make(o): return PATHS[o](enc, device)
     if dtype == 'auto':
-        best = fastest('dtype', try_ways('dtype', names, make, error, lambda path: path(frames), 1 if len(names) == 1 else 3), tol)
+        runs = 1 if len(names) == 1 else 3
+        best = fastest('dtype', try_ways('dtype', names, make, error, lambda path: path(frames), runs), tol)
         if best is None: best = Tried('torch', make('torch'), 0., math.nan)
     else: best = _named(dtype, make, error, frames)
     how = dict(dtype=best.name, error=round(best.error, 5), ms=round(best.seconds/len(frames)*1e3, 3))
@@ -289,7 +298,8 @@ def _named(dtype, make, error, frames):
         path = make(dtype)
         return Tried(dtype, path, error(path), shortest(lambda: path(frames), 1))
     except (RuntimeError, ImportError) as e: raise ValueError(
-        f"dtype {dtype!r} does not run here: {(str(e).splitlines() or [type(e).__name__])[0]}. Repair that, or take dtype='auto' (--dtype auto), which takes what runs") from e
+        f"dtype {dtype!r} does not run here: {(str(e).splitlines() or [type(e).__name__])[0]}. "
+        "Repair that, or take dtype='auto' (--dtype auto), which takes what runs") from e
 
 # %% ../nbs/21_encode.ipynb #0e9b52c8
 _ready = weakref.WeakKeyDictionary()  # encoder -> {options: what `choose_path` gave}

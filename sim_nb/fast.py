@@ -8,7 +8,8 @@ __all__ = ['log', 'KERNELS', 'GRAD8', 'FAMILIES', 'NoFastPath', 'kernels', 'kern
            'PackedLinear', 'packed']
 
 # %% ../nbs/23_fast.ipynb #1f76cf51
-import atexit, copy, ctypes, functools, hashlib, logging, os, platform, shlex, shutil, signal, subprocess, sys, tempfile, threading
+import atexit, copy, ctypes, functools, hashlib, logging, os, platform, shlex, shutil, signal, subprocess
+import sys, tempfile, threading
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 import torch
@@ -40,7 +41,8 @@ static inline bf16 down(float x) { uint32_t u; memcpy(&u, &x, 4); return (u + 0x
 static inline float exp_(float x) {
     x = x < -87.f ? -87.f : x > 87.f ? 87.f : x;
     float n = rintf(x * 1.44269504f), r = x - n * 0.693359375f + n * 2.12194440e-4f, y;
-    float p = 1.f + r * (1.f + r * (.5f + r * (.166666667f + r * (.0416666667f + r * (8.33333e-3f + r * 1.38889e-3f)))));
+    float p = 1.f + r * (1.f + r * (.5f + r * (.166666667f
+                  + r * (.0416666667f + r * (8.33333e-3f + r * 1.38889e-3f)))));
     uint32_t u = (uint32_t)((int)n + 127) << 23;
     memcpy(&y, &u, 4);
     return p * y;
@@ -49,7 +51,8 @@ static inline float exp_(float x) {
 static inline float sigmoid(float x) { return 1.f / (1.f + exp_(-x)); }
 static inline void put(bf16 *o, const float *v, long n) {  // n is a multiple of 16
 #if defined AMX || defined AVX512
-    for (long j = 0; j < n; j += 16) _mm256_storeu_si256((__m256i *)(o + j), (__m256i)_mm512_cvtneps_pbh(_mm512_loadu_ps(v + j)));
+    for (long j = 0; j < n; j += 16)
+        _mm256_storeu_si256((__m256i *)(o + j), (__m256i)_mm512_cvtneps_pbh(_mm512_loadu_ps(v + j)));
 #else
     for (long j = 0; j < n; j++) o[j] = down(v[j]);
 #endif
@@ -62,7 +65,8 @@ _CALL = r'''
 #include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
-enum { SPIN = 1000, IDLE = 3000, FEW = 64 };  // looks before a thread that waits gives way, before one without work sleeps; rows of a decision
+// looks before a thread that waits gives way, before one without work sleeps; rows of a decision
+enum { SPIN = 1000, IDLE = 3000, FEW = 64 };
 
 // all threads of a call run the same code; its loops are cut into pieces, with numbers that run through the whole call
 typedef struct { _Alignas(64) atomic_long taken; _Alignas(64) atomic_long done; } Call;
@@ -87,7 +91,8 @@ _TEAM = _CALL + r'''
 static inline Piece take(const Me *me) {
     const long end = me->first + me->pieces;
     for (long k = atomic_load_explicit(&me->call->taken, memory_order_relaxed); k < end; )
-        if (atomic_compare_exchange_weak_explicit(&me->call->taken, &k, k + 1, memory_order_relaxed, memory_order_relaxed))
+        if (atomic_compare_exchange_weak_explicit(&me->call->taken, &k, k + 1, memory_order_relaxed,
+                                                  memory_order_relaxed))
             return (Piece){(k - me->first) * me->n / me->pieces, (k - me->first + 1) * me->n / me->pieces};
     return (Piece){0, 0};
 }
@@ -103,7 +108,8 @@ static inline Piece next(const Me *me) {
     return take(me);
 }
 // for (long i = 0; i < n; i++), shared by the threads; it begins when all of the loop in front of it is done
-#define SHARE(i, n) for (Piece piece_ = begin(me, n); piece_.to; piece_ = next(me)) for (long i = piece_.from; i < piece_.to; i++)
+#define SHARE(i, n) for (Piece piece_ = begin(me, n); piece_.to; piece_ = next(me)) \
+    for (long i = piece_.from; i < piece_.to; i++)
 '''
 
 # %% ../nbs/23_fast.ipynb #29136823
@@ -175,7 +181,8 @@ static void together(Body *body, const void *args, long threads, long rows) {
     atomic_store(&team.call.taken, 0), atomic_store(&team.call.done, 0);
     atomic_store(&team.open, 1);
     atomic_fetch_add(&team.calls, 1);
-    if (atomic_load(&team.asleep)) pthread_mutex_lock(&team.lock), pthread_cond_broadcast(&team.wake), pthread_mutex_unlock(&team.lock);
+    if (atomic_load(&team.asleep))
+        pthread_mutex_lock(&team.lock), pthread_cond_broadcast(&team.wake), pthread_mutex_unlock(&team.lock);
     Me me = {&team.call, threads, 0, 0, 0};
     body(args, &me);
     until_done(&me, me.first + me.pieces);
@@ -223,10 +230,7 @@ static inline void finish(int mode, const Prod *p, const float (*c)[32], long m,
             }
             put((bf16 *)p->out + (m + i) * p->ldo + n / 2, v, 16), put(a, w, 32);
         }
-        if (mode == TIMES) {
-            for (int j = 0; j < 32; j++) w[j] = v[j] * up(a[j]);
-            put(o, w, 32);
-        }
+        if (mode == TIMES) { for (int j = 0; j < 32; j++) w[j] = v[j] * up(a[j]); put(o, w, 32); }
         if (mode == SWIGLU_BACK) for (int k = 0; k < 2; k++) {
             const bf16 *b = p->aux + (m + i) * p->lda2 + 2 * n + 32 * k;
             for (int j = 0; j < 32; j++) w[j] = v[16 * k + j % 16] * up(b[j]);
@@ -292,15 +296,18 @@ static inline __attribute__((always_inline)) void product(const int mode, Prod p
 # %% ../nbs/23_fast.ipynb #b97793b8
 _BLOCK512 = r'''
 enum { ROWS = 12, AHEAD = 4096 };  // rows of a block, how many weights ahead to fetch
-static inline __attribute__((always_inline)) void block(const int r, const bf16 *A, long lda, const bf16 *B, long kb, const bf16 *next, long lines, float (*c)[32]) {
+static inline __attribute__((always_inline)) void block(const int r, const bf16 *A, long lda, const bf16 *B, long kb,
+                                                        const bf16 *next, long lines, float (*c)[32]) {
     __m512 s[ROWS][2];
     #pragma GCC unroll 12
     for (int i = 0; i < r; i++) s[i][0] = s[i][1] = _mm512_setzero_ps();
     for (long k = 0; k < kb; k++, B += 1024, A += 32) {
         for (long l = 0; l < lines; l++) _mm_prefetch((const char *)(next + k * 1024 + l * 32), _MM_HINT_T1);
         for (int q = 0; q < 16; q++) {
-            const __m512bh b0 = (__m512bh)_mm512_loadu_si512(B + q * 32), b1 = (__m512bh)_mm512_loadu_si512(B + 512 + q * 32);
-            _mm_prefetch((const char *)(B + q * 64 + AHEAD), _MM_HINT_T0); _mm_prefetch((const char *)(B + q * 64 + AHEAD + 32), _MM_HINT_T0);
+            const __m512bh b0 = (__m512bh)_mm512_loadu_si512(B + q * 32);
+            const __m512bh b1 = (__m512bh)_mm512_loadu_si512(B + 512 + q * 32);
+            _mm_prefetch((const char *)(B + q * 64 + AHEAD), _MM_HINT_T0);
+            _mm_prefetch((const char *)(B + q * 64 + AHEAD + 32), _MM_HINT_T0);
             #pragma GCC unroll 12
             for (int i = 0; i < r; i++) {
                 int pair;
@@ -314,7 +321,8 @@ static inline __attribute__((always_inline)) void block(const int r, const bf16 
     #pragma GCC unroll 12
     for (int i = 0; i < r; i++) _mm512_storeu_ps(c[i], s[i][0]), _mm512_storeu_ps(c[i] + 16, s[i][1]);
 }
-#define OF(n) static __attribute__((noinline)) void block##n(const bf16 *A, long lda, const bf16 *B, long kb, const bf16 *next, long lines, float (*c)[32]) { \
+#define OF(n) static __attribute__((noinline)) void block##n(const bf16 *A, long lda, const bf16 *B, long kb, \
+                                                             const bf16 *next, long lines, float (*c)[32]) { \
     block(n, A, lda, B, kb, next, lines, c); }
 OF(1) OF(2) OF(4) OF(6) OF(8) OF(12)
 
@@ -337,27 +345,33 @@ static inline __attribute__((always_inline)) void product(const int mode, Prod p
 
 # %% ../nbs/23_fast.ipynb #00375267
 _QUANTISE = r'''
-enum { R8 = 6, HEAD = 256, AHEAD8 = 8192 };  // rows of a block, bytes before the weights of a panel, bytes ahead to fetch
+// rows of a block, bytes before the weights of a panel, bytes ahead to fetch
+enum { R8 = 6, HEAD = 256, AHEAD8 = 8192 };
 static long panel8(long K) { return HEAD + K * 32; }
 
-static void quantise(const Prod *p, uint8_t *q, float *scale, Me *me) {  // each row of A -> its high bytes, then its low bytes
+// each row of A -> its high bytes, then its low bytes
+static void quantise(const Prod *p, uint8_t *q, float *scale, Me *me) {
     SHARE(m, p->M) {
         const bf16 *a = p->A + m * p->lda;
-        float top = 1e-30f, bad = 0.f;  // bad: NaN when a number is not finite, so that the row of the product is NaN too
+        // bad: NaN when a number is not finite, so that the row of the product is NaN too
+        float top = 1e-30f, bad = 0.f;
         #pragma omp simd reduction(max : top) reduction(+ : bad)
         for (long k = 0; k < p->K; k++) { const float v = fabsf(up(a[k])); top = v > top ? v : top; bad += v * 0.f; }
         const float per = 32767.f / top;
         uint8_t *hi = q + m * 2 * p->K, *lo = hi + p->K;
         scale[m] = top / 32767.f + bad;
         #pragma omp simd
-        for (long k = 0; k < p->K; k++) { const int32_t u = (int32_t)rintf(up(a[k]) * per) + 32768; hi[k] = u >> 8; lo[k] = u; }
+        for (long k = 0; k < p->K; k++) {
+            const int32_t u = (int32_t)rintf(up(a[k]) * per) + 32768; hi[k] = u >> 8; lo[k] = u;
+        }
     }
 }
 '''
 
 # %% ../nbs/23_fast.ipynb #9e80c1f9
 _BYTES = r'''
-static inline __attribute__((always_inline)) void bytes(const int r, const uint8_t *A, long K, const char *B, int32_t (*hi)[32], int32_t (*lo)[32]) {
+static inline __attribute__((always_inline)) void bytes(const int r, const uint8_t *A, long K, const char *B,
+                                                        int32_t (*hi)[32], int32_t (*lo)[32]) {
     __m512i s[R8][4];
     #pragma GCC unroll 6
     for (int i = 0; i < r; i++) s[i][0] = s[i][1] = s[i][2] = s[i][3] = _mm512_setzero_si512();
@@ -368,8 +382,10 @@ static inline __attribute__((always_inline)) void bytes(const int r, const uint8
         for (int i = 0; i < r; i++) {
             int h, l;
             memcpy(&h, A + i * 2 * K, 4); memcpy(&l, A + i * 2 * K + K, 4);
-            s[i][0] = _mm512_dpbusd_epi32(s[i][0], _mm512_set1_epi32(h), b0); s[i][1] = _mm512_dpbusd_epi32(s[i][1], _mm512_set1_epi32(h), b1);
-            s[i][2] = _mm512_dpbusd_epi32(s[i][2], _mm512_set1_epi32(l), b0); s[i][3] = _mm512_dpbusd_epi32(s[i][3], _mm512_set1_epi32(l), b1);
+            s[i][0] = _mm512_dpbusd_epi32(s[i][0], _mm512_set1_epi32(h), b0);
+            s[i][1] = _mm512_dpbusd_epi32(s[i][1], _mm512_set1_epi32(h), b1);
+            s[i][2] = _mm512_dpbusd_epi32(s[i][2], _mm512_set1_epi32(l), b0);
+            s[i][3] = _mm512_dpbusd_epi32(s[i][3], _mm512_set1_epi32(l), b1);
         }
     }
     #pragma GCC unroll 6
@@ -378,7 +394,8 @@ static inline __attribute__((always_inline)) void bytes(const int r, const uint8
         _mm512_storeu_si512(lo[i], s[i][2]); _mm512_storeu_si512(lo[i] + 16, s[i][3]);
     }
 }
-#define OF8(n) static __attribute__((noinline)) void bytes_##n(const uint8_t *A, long K, const char *B, int32_t (*hi)[32], int32_t (*lo)[32]) { \
+#define OF8(n) static __attribute__((noinline)) void bytes_##n(const uint8_t *A, long K, const char *B, \
+                                                               int32_t (*hi)[32], int32_t (*lo)[32]) { \
     bytes(n, A, K, B, hi, lo); }
 OF8(1) OF8(2) OF8(4) OF8(6)
 
@@ -398,7 +415,8 @@ static inline __attribute__((always_inline)) void product8(const int mode, Prod 
         _Alignas(64) int32_t hi[R8][32], lo[R8][32];
         _Alignas(64) float c[R8][32];
         (r == 1 ? bytes_1 : r == 2 ? bytes_2 : r <= 4 ? bytes_4 : bytes_6)(A + m * 2 * p.K, p.K, B + HEAD, hi, lo);
-        for (int i = 0; i < r; i++) for (int j = 0; j < 32; j++) c[i][j] = (256.f * (hi[i][j] - 128 * sums[j]) + lo[i][j]) * (scale[m + i] * w[j]);
+        for (int i = 0; i < r; i++) for (int j = 0; j < 32; j++)
+            c[i][j] = (256.f * (hi[i][j] - 128 * sums[j]) + lo[i][j]) * (scale[m + i] * w[j]);
         finish(mode, &p, c, m, n, r);
     }
 }
@@ -413,7 +431,9 @@ static void one_byte(const Prod *p, uint8_t *q, float *step, int32_t *zero, Me *
         const bf16 *a = p->A + m * p->lda;
         float top = 1e-30f, low = 0.f, bad = 0.f;  // bad: NaN when a number is not finite, as in `quantise`
         #pragma omp simd reduction(max : top) reduction(min : low) reduction(+ : bad)
-        for (long k = 0; k < p->K; k++) { const float v = up(a[k]); top = v > top ? v : top; low = v < low ? v : low; bad += v * 0.f; }
+        for (long k = 0; k < p->K; k++) {
+            const float v = up(a[k]); top = v > top ? v : top; low = v < low ? v : low; bad += v * 0.f;
+        }
         const float per = 254.f / (top - low), z = rintf(-low * per);
         uint8_t *o = q + m * p->K;
         step[m] = (top - low) / 254.f + bad;
@@ -426,7 +446,8 @@ static void one_byte(const Prod *p, uint8_t *q, float *step, int32_t *zero, Me *
 
 # %% ../nbs/23_fast.ipynb #2f388c56
 _BYTES88 = r'''
-static inline __attribute__((always_inline)) void bytes88(const int r, const uint8_t *A, long K, const char *B, const char *next, long lines, int32_t (*c)[32]) {
+static inline __attribute__((always_inline)) void bytes88(const int r, const uint8_t *A, long K, const char *B,
+                                                          const char *next, long lines, int32_t (*c)[32]) {
     __m512i s[R88][2];
     #pragma GCC unroll 12
     for (int i = 0; i < r; i++) s[i][0] = s[i][1] = _mm512_setzero_si512();
@@ -448,7 +469,8 @@ static inline __attribute__((always_inline)) void bytes88(const int r, const uin
     #pragma GCC unroll 12
     for (int i = 0; i < r; i++) _mm512_storeu_si512(c[i], s[i][0]), _mm512_storeu_si512(c[i] + 16, s[i][1]);
 }
-#define OF88(n) static __attribute__((noinline)) void bytes88_##n(const uint8_t *A, long K, const char *B, const char *next, long lines, int32_t (*c)[32]) { \
+#define OF88(n) static __attribute__((noinline)) void bytes88_##n(const uint8_t *A, long K, const char *B, \
+                                                                  const char *next, long lines, int32_t (*c)[32]) { \
     bytes88(n, A, K, B, next, lines, c); }
 OF88(1) OF88(2) OF88(4) OF88(6) OF88(8) OF88(12)
 
@@ -469,9 +491,11 @@ static inline __attribute__((always_inline)) void product88(const int mode, Prod
         const int32_t *sums = (const int32_t *)(w + 32);
         _Alignas(64) int32_t s[R88][32];
         _Alignas(64) float c[R88][32];
-        (r == 1 ? bytes88_1 : r == 2 ? bytes88_2 : r <= 4 ? bytes88_4 : r <= 6 ? bytes88_6 : r <= 8 ? bytes88_8 : bytes88_12)(
+        (r == 1 ? bytes88_1 : r == 2 ? bytes88_2 : r <= 4 ? bytes88_4
+         : r <= 6 ? bytes88_6 : r <= 8 ? bytes88_8 : bytes88_12)(
             A + m * p.K, p.K, B + HEAD, B + panel8(p.K) + m / R88 * lines * 64, lines, s);
-        for (int i = 0; i < r; i++) for (int j = 0; j < 32; j++) c[i][j] = (s[i][j] - zero[m + i] * sums[j]) * (step[m + i] * w[j]);
+        for (int i = 0; i < r; i++) for (int j = 0; j < 32; j++)
+            c[i][j] = (s[i][j] - zero[m + i] * sums[j]) * (step[m + i] * w[j]);
         finish(mode, &p, c, m, n, r);
     }
 }
@@ -488,7 +512,8 @@ typedef float Vec __attribute__((vector_size(LANES * 4), aligned(4), may_alias))
 typedef uint32_t Words __attribute__((vector_size(LANES * 4), aligned(4), may_alias));
 typedef int32_t Ints __attribute__((vector_size(LANES * 4), aligned(4), may_alias));
 
-static inline __attribute__((always_inline)) void block(const int r, const float *A, long K, const bf16 *B, float (*c)[32]) {
+static inline __attribute__((always_inline)) void block(const int r, const float *A, long K, const bf16 *B,
+                                                        float (*c)[32]) {
     for (int half = 0; half < 2; half++) {
         Vec s[ROWS][16 / LANES];
         memset(s, 0, sizeof s);
@@ -504,7 +529,9 @@ static inline __attribute__((always_inline)) void block(const int r, const float
         for (int i = 0; i < r; i++) memcpy(c[i] + half * 16, s[i], 64);
     }
 }
-#define OF(n) static __attribute__((noinline)) void block##n(const float *A, long K, const bf16 *B, float (*c)[32]) { block(n, A, K, B, c); }
+#define OF(n) static __attribute__((noinline)) void block##n(const float *A, long K, const bf16 *B, \
+                                                             float (*c)[32]) { \
+    block(n, A, K, B, c); }
 OF(1) OF(2) OF(4) OF(6)
 #ifdef __AVX512F__
 OF(12)
@@ -522,7 +549,8 @@ static inline __attribute__((always_inline)) void product(const int mode, Prod p
     SHARE(panel, p.N / 32) for (long m = 0; m < p.M; m += ROWS) {
         const long n = panel * 32, r = p.M - m < ROWS ? p.M - m : ROWS;
         _Alignas(64) float c[ROWS][32];
-        (r == 1 ? block1 : r == 2 ? block2 : r <= 4 ? block4 : r <= 6 ? block6 : block12)(A + m * p.K, p.K, p.B + n / 32 * p.ldb, c);
+        (r == 1 ? block1 : r == 2 ? block2 : r <= 4 ? block4 : r <= 6 ? block6 : block12)(
+            A + m * p.K, p.K, p.B + n / 32 * p.ldb, c);
         finish(mode, &p, c, m, n, r);
     }
 }
@@ -533,7 +561,8 @@ static long panel8(long K) { return HEAD + K * 32; }
 
 # %% ../nbs/23_fast.ipynb #a1c0de06
 _PORTABLE = _VECTORS + _PORTABLE16 + r'''
-static inline __attribute__((always_inline)) void bytes(const int r, const float *A, long K, const char *B, float (*c)[32]) {
+static inline __attribute__((always_inline)) void bytes(const int r, const float *A, long K, const char *B,
+                                                        float (*c)[32]) {
     for (int half = 0; half < 2; half++) for (int v = 0; v < 16 / LANES; v++) {
         Vec s[ROWS];
         memset(s, 0, sizeof s);
@@ -546,11 +575,16 @@ static inline __attribute__((always_inline)) void bytes(const int r, const float
             }
         }
         const float *scale = (const float *)B + half * 16 + v * LANES;
-        for (int i = 0; i < r; i++) for (int j = 0; j < LANES; j++) c[i][half * 16 + v * LANES + j] = s[i][j] * scale[j];
+        for (int i = 0; i < r; i++) for (int j = 0; j < LANES; j++)
+            c[i][half * 16 + v * LANES + j] = s[i][j] * scale[j];
     }
 }
-static __attribute__((noinline)) void bytes_1(const float *A, long K, const char *B, float (*c)[32]) { bytes(1, A, K, B, c); }
-static __attribute__((noinline)) void bytes_all(const float *A, long K, const char *B, float (*c)[32]) { bytes(ROWS, A, K, B, c); }
+static __attribute__((noinline)) void bytes_1(const float *A, long K, const char *B, float (*c)[32]) {
+    bytes(1, A, K, B, c);
+}
+static __attribute__((noinline)) void bytes_all(const float *A, long K, const char *B, float (*c)[32]) {
+    bytes(ROWS, A, K, B, c);
+}
 
 static inline __attribute__((always_inline)) void product8(const int mode, Prod p, void *copy, Me *me) {
     float *A = copy;
@@ -566,9 +600,10 @@ static inline __attribute__((always_inline)) void product8(const int mode, Prod 
 '''
 
 # %% ../nbs/23_fast.ipynb #e102edb5
-_NORM = r'''
+_NORMED = r'''
 // y: rows of x without mean (or not) over their root mean square r; z: y times the norm's weight w
-static void norm(const float *x, const float *w, bf16 *y, bf16 *z, float *r, long M, long d, int rms, float eps, Me *me) {
+static void norm(const float *x, const float *w, bf16 *y, bf16 *z, float *r, long M, long d, int rms, float eps,
+                 Me *me) {
     SHARE(m, M) {
         const float *a = x + m * d;
         float mean = 0.f, var = 0.f;
@@ -588,8 +623,13 @@ static void norm(const float *x, const float *w, bf16 *y, bf16 *z, float *r, lon
     }
 }
 
+'''
+
+# %% ../nbs/23_fast.ipynb #b80d917c
+_NORM = _NORMED + r'''
 // g += gradient of `norm`, and its bf16 copy
-static void norm_back(const float *dy, const float *w, const bf16 *y, const float *r, float *g, bf16 *g16, long M, long d, int rms, Me *me) {
+static void norm_back(const float *dy, const float *w, const bf16 *y, const float *r, float *g, bf16 *g16, long M,
+                      long d, int rms, Me *me) {
     SHARE(m, M) {
         const float *a = dy + m * d; const bf16 *b = y + m * d;
         float mean = 0.f, dot = 0.f, s = r[m];
@@ -607,9 +647,11 @@ static void norm_back(const float *dy, const float *w, const bf16 *y, const floa
 
 # %% ../nbs/23_fast.ipynb #9f9e85a9
 _ROTARY = r'''
-typedef struct { long B, T, L, d, H, G, hd, ff, llama, threads, grad, int8, grad8; float eps; const float *cos, *sin; } Conf;
+typedef struct { long B, T, L, d, H, G, hd, ff, llama, threads, grad, int8, grad8;
+                 float eps; const float *cos, *sin; } Conf;
 enum { QKV, QKV_T, PROJ, PROJ_T, FC, FC_T, OUT, OUT_T, B_QKV, B_PROJ, B_FC, B_OUT, NORM_1, NORM_2, PARTS };
 
+#define ROT(tab, t) (tab ? tab + (t) * hd : 0)
 static inline void load(float *y, const bf16 *x, long hd, const float *cs, const float *sn) {
     if (!cs) { for (long j = 0; j < hd; j++) y[j] = up(x[j]); return; }
     for (long j = 0; j < hd / 2; j++) {
@@ -618,7 +660,8 @@ static inline void load(float *y, const bf16 *x, long hd, const float *cs, const
         y[j + hd / 2] = b * cs[j + hd / 2] + a * sn[j + hd / 2];
     }
 }
-static inline void save(bf16 *y, const float *x, long hd, const float *cs, const float *sn) {  // the transposed rotation
+// the transposed rotation
+static inline void save(bf16 *y, const float *x, long hd, const float *cs, const float *sn) {
     if (!cs) { for (long j = 0; j < hd; j++) y[j] = down(x[j]); return; }
     for (long j = 0; j < hd / 2; j++) {
         float a = x[j], b = x[j + hd / 2];
@@ -631,7 +674,8 @@ static inline void save(bf16 *y, const float *x, long hd, const float *cs, const
 
 # %% ../nbs/23_fast.ipynb #ccacc78b
 _WEIGH = r'''
-static inline __attribute__((always_inline)) void weigh(const long hd, long t, float scale, const float *Q, const float *K, float *P) {
+static inline __attribute__((always_inline)) void weigh(const long hd, long t, float scale, const float *Q,
+                                                        const float *K, float *P) {
     float top = -INFINITY, sum = 0.f;
     for (long s = 0; s <= t; s++) {
         float v = 0.f;
@@ -642,8 +686,8 @@ static inline __attribute__((always_inline)) void weigh(const long hd, long t, f
     for (long s = 0; s <= t; s++) sum += P[s] = exp_(P[s] - top);
     for (long s = 0; s <= t; s++) P[s] /= sum;
 }
-static inline __attribute__((always_inline)) void weigh_back(const long hd, long t, float scale, const float *O, const float *Q,
-        const float *K, const float *V, const float *P, float *dP, float *dQ, float *dK, float *dV) {
+static inline __attribute__((always_inline)) void weigh_back(const long hd, long t, float scale, const float *O,
+        const float *Q, const float *K, const float *V, const float *P, float *dP, float *dQ, float *dK, float *dV) {
     float dot = 0.f;
     for (long s = 0; s <= t; s++) {
         float v = 0.f;
@@ -654,21 +698,21 @@ static inline __attribute__((always_inline)) void weigh_back(const long hd, long
     for (long j = 0; j < hd; j++) dQ[j] = 0.f;
     for (long s = 0; s <= t; s++) {
         float v = P[s] * (dP[s] - dot) * scale;
-        for (long j = 0; j < hd; j++) dV[s * hd + j] += P[s] * O[j], dQ[j] += v * K[s * hd + j], dK[s * hd + j] += v * Q[j];
+        for (long j = 0; j < hd; j++)
+            dV[s * hd + j] += P[s] * O[j], dQ[j] += v * K[s * hd + j], dK[s * hd + j] += v * Q[j];
     }
 }
 '''
 
 # %% ../nbs/23_fast.ipynb #0ce5da5d
-_ATTENTION = _ROTARY + _WEIGH + r'''
-// the last nq queries of each sample; back: o holds the gradient, dq and dkv take the result, in rows of ldd
-static inline __attribute__((always_inline)) void heads(const Conf *c, const long hd, long nq, const bf16 *q, long ldq, const bf16 *kv, long ldkv, bf16 *o, const int back, bf16 *dq, bf16 *dkv, long ldd, Me *me) {
+_HEADS = r'''
+static inline __attribute__((always_inline)) void heads(const Conf *c, const long hd, long nq, const bf16 *q, long ldq,
+        const bf16 *kv, long ldkv, bf16 *o, const int back, bf16 *dq, bf16 *dkv, long ldd, Me *me) {
     const long T = c->T, group = c->H / c->G, E = c->H * hd;
     const float scale = 1.f / sqrtf(hd);
     SHARE(head, c->B * c->G) {
         const long b = head / c->G, g = head % c->G;
         float K[T][hd], V[T][hd], dK[T][hd], dV[T][hd], Q[hd], P[T], dP[T], O[hd];
-        #define ROT(tab, t) (tab ? tab + (t) * hd : 0)
         for (long t = 0; t < T; t++) {
             for (long j = 0; j < hd; j += 32) {  // of the next head
                 __builtin_prefetch(kv + (b * T + t) * ldkv + (g + 1) * hd + j);
@@ -701,8 +745,14 @@ static inline __attribute__((always_inline)) void heads(const Conf *c, const lon
         }
     }
 }
-static void attention(const Conf *c, long nq, const bf16 *q, long ldq, const bf16 *kv, long ldkv, bf16 *o, int back, bf16 *dq, bf16 *dkv, long ldd, Me *me) {
-    if (c->hd == 64 && back) heads(c, 64, nq, q, ldq, kv, ldkv, o, 1, dq, dkv, ldd, me);  // the usual width: loops of a known length
+'''
+
+# %% ../nbs/23_fast.ipynb #1ba0a65a
+_ATTENTION = _ROTARY + _WEIGH + _HEADS + r'''
+static void attention(const Conf *c, long nq, const bf16 *q, long ldq, const bf16 *kv, long ldkv, bf16 *o, int back,
+                      bf16 *dq, bf16 *dkv, long ldd, Me *me) {
+    // the usual width: loops of a known length
+    if (c->hd == 64 && back) heads(c, 64, nq, q, ldq, kv, ldkv, o, 1, dq, dkv, ldd, me);
     else if (c->hd == 64) heads(c, 64, nq, q, ldq, kv, ldkv, o, 0, dq, dkv, ldd, me);
     else heads(c, c->hd, nq, q, ldq, kv, ldkv, o, back, dq, dkv, ldd, me);
 }
@@ -747,8 +797,10 @@ long kept_bytes(const Conf *c) { Kept k; return kept(c, 0, &k); }
 
 # %% ../nbs/23_fast.ipynb #122bfdad
 _MLP = r'''
-#define FORWARD(mode, ...) do { const Prod p_ = {__VA_ARGS__}; if (c->int8) product8(mode, p_, w->copy, me); else product(mode, p_, w->copy, me); } while (0)
-#define BACK(mode, ...) do { const Prod p_ = {__VA_ARGS__}; if (c->grad8) product88(mode, p_, w->copy, me); else product(mode, p_, w->copy, me); } while (0)
+#define FORWARD(mode, ...) do { const Prod p_ = {__VA_ARGS__}; \
+    if (c->int8) product8(mode, p_, w->copy, me); else product(mode, p_, w->copy, me); } while (0)
+#define BACK(mode, ...) do { const Prod p_ = {__VA_ARGS__}; \
+    if (c->grad8) product88(mode, p_, w->copy, me); else product(mode, p_, w->copy, me); } while (0)
 
 static void mlp(const Conf *c, void **W, float *x, Kept *k, Work *w, long M, Me *me) {
     const long d = c->d, ff = c->ff, F = ff * (c->llama ? 2 : 1);
@@ -795,7 +847,8 @@ static void forward_(const void *args, Me *me) {
             memcpy(a->out + b * d, w->x + (b * c->T + c->T - 1) * d, d * 4);
         }
         FORWARD(STORE, w->nl, d, V[QKV], d * 32, V[B_QKV], c->B, Hd, d, k.q, Hd, 0, 0);
-        FORWARD(STORE, w->z, d, (bf16 *)((char *)V[QKV] + Hd / 32 * (c->int8 ? panel8(d) : d * 64)), d * 32, V[B_QKV] ? (float *)V[B_QKV] + Hd : 0, M, KV, d, k.qkv, KV, 0, 0);
+        FORWARD(STORE, w->z, d, (bf16 *)((char *)V[QKV] + Hd / 32 * (c->int8 ? panel8(d) : d * 64)), d * 32,
+                V[B_QKV] ? (float *)V[B_QKV] + Hd : 0, M, KV, d, k.qkv, KV, 0, 0);
         attention(c, 1, k.q, Hd, k.qkv, KV, w->o, 0, 0, 0, 0, me);
         FORWARD(ADD, w->o, Hd, V[PROJ], Hd * 32, V[B_PROJ], c->B, d, Hd, a->out, d, 0, 0);
         mlp(c, V, a->out, &k, w, c->B, me);
@@ -855,9 +908,11 @@ typedef struct { long M, N, K; const float *x, *b; const void *W; float *out; bf
 static void linear_(const void *args, Me *me) {
     const Linear *a = args;
     SHARE(m, a->M) for (long i = m * a->K; i < (m + 1) * a->K; i++) a->wbuf[i] = down(a->x[i]);
-    product(FLOAT, (Prod){a->wbuf, a->K, a->W, a->K * 32, a->b, a->M, a->N, a->K, a->out, a->N, 0, 0}, a->wbuf + a->M * a->K, me);
+    product(FLOAT, (Prod){a->wbuf, a->K, a->W, a->K * 32, a->b, a->M, a->N, a->K, a->out, a->N, 0, 0},
+            a->wbuf + a->M * a->K, me);
 }
-void linear(long threads, long M, long N, long K, const float *x, const void *W, const float *b, float *out, bf16 *wbuf) {
+void linear(long threads, long M, long N, long K, const float *x, const void *W, const float *b, float *out,
+            bf16 *wbuf) {
     const int small = M <= FEW && N * K <= 1 << 20;  // done before a helper is awake
     together(linear_, &(Linear){M, N, K, x, b, W, out, wbuf}, small ? 1 : threads, M);
 }
@@ -869,8 +924,10 @@ _TRIAL = r'''
 enum { BIG = 32768, D = 64, FF = 64, HEADS = 2, WIDTH = 32, TOKENS = 6, DEPTH = 2, MANY = 11 };
 static char weights_[PARTS][BIG];
 
-static void dice(void *p, long bytes, uint32_t seed) {  // bf16 from 2^-7 to 2^-5 with both signs; as fp32 they are as large
-    for (long i = 0; i < bytes / 2; i++) seed = seed * 1664525u + 1013904223u, ((bf16 *)p)[i] = 0x3c00 | (seed >> 16 & 0x80ff);
+// bf16 from 2^-7 to 2^-5 with both signs; as fp32 they are as large
+static void dice(void *p, long bytes, uint32_t seed) {
+    for (long i = 0; i < bytes / 2; i++)
+        seed = seed * 1664525u + 1013904223u, ((bf16 *)p)[i] = 0x3c00 | (seed >> 16 & 0x80ff);
 }
 static void bytes_of(int part, long N, long K) {  // panels with sums of zero
     for (long n = 0; n < N / 32; n++) memset(weights_[part] + n * panel8(K) + 128, 0, 128);
@@ -879,7 +936,8 @@ static void layer_(const Conf *c) {
     const long Hd = c->H * c->hd, E = Hd + 2 * c->G * c->hd, F = c->ff * (c->llama ? 2 : 1);
     for (int i = 0; i < PARTS; i++) dice(weights_[i], BIG, i);
     if (c->int8) bytes_of(QKV, E, c->d), bytes_of(PROJ, c->d, Hd), bytes_of(FC, F, c->d), bytes_of(OUT, c->d, c->ff);
-    if (c->grad8) bytes_of(QKV_T, c->d, E), bytes_of(PROJ_T, Hd, c->d), bytes_of(FC_T, c->d, F), bytes_of(OUT_T, c->ff, c->d);
+    if (c->grad8)
+        bytes_of(QKV_T, c->d, E), bytes_of(PROJ_T, Hd, c->d), bytes_of(FC_T, c->d, F), bytes_of(OUT_T, c->ff, c->d);
 }
 '''
 
@@ -923,7 +981,8 @@ static int exact(long M) {  // a linear layer of `M` rows, D -> D
     for (long m = 0; m < M; m++) for (long n = 0; n < D; n++) {
         float sum = bias[n], size = fabsf(sum);
         for (long k = 0; k < D; k++) {
-            const float v = up(down(x[m * D + k])) * up(((bf16 *)weights_[0])[n / 32 * D * 32 + k / 32 * 1024 + n / 16 % 2 * 512 + k / 2 % 16 * 32 + n % 16 * 2 + k % 2]);
+            const long at = n / 32 * D * 32 + k / 32 * 1024 + n / 16 % 2 * 512 + k / 2 % 16 * 32 + n % 16 * 2 + k % 2;
+            const float v = up(down(x[m * D + k])) * up(((bf16 *)weights_[0])[at]);
             sum += v, size += fabsf(v);
         }
         if (!(fabsf(sum - out[m * D + n]) <= 1e-5f * size)) return 0;
@@ -939,8 +998,9 @@ int trial(void) {  // 0: all is well
     if (!exact(1) || !exact(6) || !exact(70)) return 12;
     for (int i = 0; i < 18; i++) {
         const long llama = i % 2, kind = i / 2 % 3, B = i / 6 == 0 ? 1 : i / 6 == 1 ? 3 : MANY;
-        const Conf c = {.B = B, .T = TOKENS, .L = DEPTH, .d = D, .H = HEADS, .G = llama ? 1 : HEADS, .hd = WIDTH, .ff = FF, .llama = llama, .grad = kind != 1,
-                        .int8 = kind == 1, .grad8 = kind == 2, .eps = 1e-5f, .cos = llama ? turn : 0, .sin = llama ? turn : 0};
+        const Conf c = {.B = B, .T = TOKENS, .L = DEPTH, .d = D, .H = HEADS, .G = llama ? 1 : HEADS, .hd = WIDTH,
+                        .ff = FF, .llama = llama, .grad = kind != 1, .int8 = kind == 1, .grad8 = kind == 2,
+                        .eps = 1e-5f, .cos = llama ? turn : 0, .sin = llama ? turn : 0};
         layer_(&c);
         if (!agree(c)) return 13;
     }
@@ -1002,7 +1062,9 @@ def _trial(
     timeout: float=120., # seconds
 ):
     "Run a new library in a process of its own"
-    try: r = subprocess.run([sys.executable, '-I', '-S', '-c', _TRY, str(file)], capture_output=True, text=True, timeout=timeout)
+    try:
+        r = subprocess.run([sys.executable, '-I', '-S', '-c', _TRY, str(file)], capture_output=True, text=True,
+                           timeout=timeout)
     except (OSError, subprocess.TimeoutExpired) as e: raise NoFastPath(f"its trial did not finish: {e}") from None
     if not r.returncode: return
     if 'OSError' in r.stderr: raise OSError(r.stderr.strip().splitlines()[-1])  # it could not be loaded
@@ -1045,7 +1107,8 @@ def _own_folder():
 
 @functools.lru_cache
 def _load(how):
-    code = ''.join([_NUMBERS, _TEAM, _HELPERS, _PRODUCT, KERNELS[how][0], _NORM, _ATTENTION, _STACK, _TRIAL, _TRIAL_STACK, _TRIAL_ALL])
+    code = ''.join([_NUMBERS, _TEAM, _HELPERS, _PRODUCT, KERNELS[how][0], _NORM, _ATTENTION, _STACK, _TRIAL,
+                    _TRIAL_STACK, _TRIAL_ALL])
     name = f"{how}-{hashlib.sha256((code + ' '.join(_FLAGS) + _flags_of_cpu()).encode()).hexdigest()[:16]}"
     for home in (lambda: cache_home()/'kernels', _own_folder):
         try:
@@ -1063,7 +1126,8 @@ def kernel(
     how: str=None,    # a key of `KERNELS`; None: the fastest that can be built here
 ) -> ctypes.CDLL:     # the loaded library; `how` is its name
     "Build the kernel once per machine, load it once per process"
-    if how is not None and how not in kernels(): raise NoFastPath(f"this processor has no {how}: expected one of {kernels()}")
+    if how is not None and how not in kernels():
+        raise NoFastPath(f"this processor has no {how}: expected one of {kernels()}")
     *better, last = kernels() if how is None else [how]
     for k in better:
         try: return _load(k)
@@ -1104,7 +1168,8 @@ def _layer(pairs, norms, int8, grad8):
     "Packed weights of one block, biases, and the weights of its norms, in the order of the kernel"
     back = pack8 if grad8 else pack
     weights = [o for w, _ in pairs for o in ((pack8(w), None) if int8 else (pack(w), back(w.t().contiguous())))]
-    return one_piece(weights + [None if b is None else b.float().contiguous() for b in (*(b for _, b in pairs), *(o.weight for o in norms))])
+    return one_piece(weights + [None if b is None else b.float().contiguous()
+                                for b in (*(b for _, b in pairs), *(o.weight for o in norms))])
 
 def _after_norm(w, b, norm):
     "Add what the bias of a norm becomes behind a linear layer to the bias of that layer: weight [n, k], bias [n]"
@@ -1122,7 +1187,8 @@ def gpt2_layers(
     _expect(cfg.activation_function in ('gelu_new', 'gelu_pytorch_tanh'), f'activation {cfg.activation_function}')
     _expect(cfg.scale_attn_weights and not cfg.scale_attn_by_inverse_layer_idx, 'the scale of the attention')
     lin = lambda m: (m.weight.float().t(), m.bias.float())
-    return [((_after_norm(*lin(o.attn.c_attn), o.ln_1), lin(o.attn.c_proj), _after_norm(*lin(o.mlp.c_fc), o.ln_2), lin(o.mlp.c_proj)),
+    return [((_after_norm(*lin(o.attn.c_attn), o.ln_1), lin(o.attn.c_proj), _after_norm(*lin(o.mlp.c_fc), o.ln_2),
+              lin(o.mlp.c_proj)),
              (o.ln_1, o.ln_2)) for o in net.h], net.h[0].mlp.c_fc.weight.shape[1]
 
 # %% ../nbs/23_fast.ipynb #af885076
@@ -1142,7 +1208,8 @@ def llama_layers(
         _expect(all(l.bias is None for l in (a.q_proj, a.o_proj, m.gate_proj, m.down_proj)), 'a bias')
         qkv = torch.cat([l.weight.float() for l in (a.q_proj, a.k_proj, a.v_proj)])
         gate, up = (fill(l.weight.float()) for l in (m.gate_proj, m.up_proj))
-        layers.append((((qkv, None), (a.o_proj.weight.float(), None), (_gate_up(gate, up), None), (fill(m.down_proj.weight.float().t()).t(), None)),
+        layers.append((((qkv, None), (a.o_proj.weight.float(), None), (_gate_up(gate, up), None),
+                        (fill(m.down_proj.weight.float().t()).t(), None)),
                        (o.input_layernorm, o.post_attention_layernorm)))
     return layers, ff
 
@@ -1179,7 +1246,8 @@ class Stack:
         cfg, self.net, self.pool, self.lib = net.config, net, {}, kernel(how)
         self.how = self.lib.how
         self.grad8 = not int8 and (self.how in GRAD8 if grad8 is None else grad8)
-        if cfg.model_type not in FAMILIES: raise NoFastPath(f"architecture {cfg.model_type!r}: expected one of {list(FAMILIES)}")
+        if cfg.model_type not in FAMILIES:
+            raise NoFastPath(f"architecture {cfg.model_type!r}: expected one of {list(FAMILIES)}")
         d, H = cfg.hidden_size, cfg.num_attention_heads
         G, hd = getattr(cfg, 'num_key_value_heads', None) or H, getattr(cfg, 'head_dim', None) or d // H
         if d % 32 or hd % 32: raise NoFastPath(f"width {d} with heads of {hd}: expected multiples of 32")
@@ -1187,7 +1255,8 @@ class Stack:
         with torch.no_grad(): layers, ff = FAMILIES[cfg.model_type](net)
         self.weights = [o for l in layers for o in _layer(*l, int8, self.grad8)]
         self.pointers = (ctypes.c_void_p * len(self.weights))(*[0 if w is None else w.data_ptr() for w in self.weights])
-        self.sizes = dict(L=len(layers), d=d, H=H, G=G, hd=hd, ff=ff, llama=int(cfg.model_type == 'llama'), int8=int(int8), grad8=int(self.grad8),
+        self.sizes = dict(L=len(layers), d=d, H=H, G=G, hd=hd, ff=ff, llama=int(cfg.model_type == 'llama'),
+                          int8=int(int8), grad8=int(self.grad8),
                           eps=getattr(cfg, 'rms_norm_eps', None) or cfg.layer_norm_epsilon)
         self.rotary = {}
 
@@ -1223,7 +1292,8 @@ def _tables(stack, T):
 def _conf(stack, x, grad):
     "The sizes of a call for a prefix x [B, T, d]"
     tabs = [o if o is None else o.data_ptr() for o in _tables(stack, x.shape[1])]
-    return _Conf(B=x.shape[0], T=x.shape[1], threads=kernel_threads(), grad=int(grad), cos=tabs[0], sin=tabs[1], **stack.sizes)
+    return _Conf(B=x.shape[0], T=x.shape[1], threads=kernel_threads(), grad=int(grad), cos=tabs[0], sin=tabs[1],
+                 **stack.sizes)
 
 # %% ../nbs/23_fast.ipynb #1c24698f
 class _Through(torch.autograd.Function):
@@ -1232,7 +1302,8 @@ class _Through(torch.autograd.Function):
     def forward(ctx, x, stack):
         x, y, grad, lib = x.contiguous(), x.new_empty(x.shape[0], x.shape[2]), ctx.needs_input_grad[0], stack.lib
         conf = _conf(stack, x, grad)
-        if grad and conf.int8: raise RuntimeError("8-bit weights are for deciding: expected torch.no_grad(), a prefix without a gradient")
+        if grad and conf.int8:
+            raise RuntimeError("8-bit weights are for deciding: expected torch.no_grad(), a prefix without a gradient")
         kept = _Lease(stack.pool, lib.kept_bytes(ctypes.byref(conf)) * (conf.L if grad else 1))
         work = _Lease(stack.pool, lib.work_bytes(ctypes.byref(conf)))
         lib.forward(ctypes.byref(conf), stack.pointers, _ptr(x), _ptr(y), _ptr(kept.tensor), _ptr(work.tensor))
@@ -1244,7 +1315,8 @@ class _Through(torch.autograd.Function):
     def backward(ctx, g):
         lib, g, gx = ctx.stack.lib, g.contiguous(), g.new_empty(ctx.shape)
         work = _Lease(ctx.stack.pool, lib.work_bytes(ctypes.byref(ctx.conf)))
-        lib.backward(ctypes.byref(ctx.conf), ctx.stack.pointers, _ptr(g), _ptr(gx), _ptr(ctx.kept.tensor), _ptr(work.tensor))
+        lib.backward(ctypes.byref(ctx.conf), ctx.stack.pointers, _ptr(g), _ptr(gx), _ptr(ctx.kept.tensor),
+                     _ptr(work.tensor))
         return gx, None
 
 # %% ../nbs/23_fast.ipynb #f37c7ff6
@@ -1337,7 +1409,8 @@ def disagreement(
         y = f(p)
         g = torch.randn(y.shape, generator=torch.Generator().manual_seed(0))
         return y.detach(), torch.autograd.grad(y, p, g)[0]
-    with torch.inference_mode(False), torch.enable_grad(): return tuple(((a - b).norm() / b.norm()).item() for a, b in zip(both(f), both(ref)))
+    with torch.inference_mode(False), torch.enable_grad():
+        return tuple(((a - b).norm() / b.norm()).item() for a, b in zip(both(f), both(ref)))
 
 @patch
 @torch.inference_mode(False)  # the first use may be inside one, and the comparison takes a gradient
@@ -1361,13 +1434,16 @@ def _check(self: FastLLM, x):
     self.errors = dict(zip(('readout', 'gradient'), disagreement(self.fast, self.plain, x)))
     error, tolerance = max(self.errors.values()), self.tolerance
     if not error <= tolerance and self.stack.grad8:
-        log.info(f"LLM {self.name!r}: with gradients in 8 bits the kernel differs from fp32 by {self.errors}: they are bf16")
+        log.info(f"LLM {self.name!r}: with gradients in 8 bits the kernel differs from fp32 by {self.errors}: "
+                 "they are bf16")
         self.stack = Stack(self.net, grad8=False)
         return self._check(x)
     if not error <= tolerance:
         tolerance = min(.5, max(disagreement(self.rounded, self.plain, x)))
-        log.info(f"LLM {self.name!r}: the kernel differs from fp32 by {self.errors}, PyTorch's own bf16 by {tolerance:.2g}")
-    if not error <= tolerance: self._stay_plain(f"the kernel differs from the model by {error:.2g}, at most {tolerance:.2g} is rounding")
+        log.info(f"LLM {self.name!r}: the kernel differs from fp32 by {self.errors}, "
+                 f"PyTorch's own bf16 by {tolerance:.2g}")
+    if not error <= tolerance:
+        self._stay_plain(f"the kernel differs from the model by {error:.2g}, at most {tolerance:.2g} is rounding")
 
 @patch
 @torch.no_grad()
@@ -1375,7 +1451,9 @@ def _check_int8(self: FastLLM, x):
     "8-bit weights may be off by the tolerance; there is no gradient to compare"
     want = self.plain(x)
     error = ((self.fast(x) - want).norm() / want.norm()).item()
-    if not error <= self.tolerance: self._stay_plain(f"8-bit weights change the readout by {error:.2g}, at most {self.tolerance:.2g} is taken for rounding")
+    if not error <= self.tolerance:
+        self._stay_plain(f"8-bit weights change the readout by {error:.2g}, at most {self.tolerance:.2g} is taken "
+                         "for rounding")
 
 # %% ../nbs/23_fast.ipynb #a1c0de29
 @patch
@@ -1404,7 +1482,8 @@ def load_fast(
     dtype: str='auto',                   # 'auto', 'fp32' or 'bf16'
 ) -> FrozenLLM:                          # a `FastLLM`, or a plain one
     "Load an LLM with the fastest path that `dtype` allows"
-    if dtype not in ('auto', 'bf16') or tune_norms: return load_llm(name_or_path, layers, gradient_checkpointing, tune_norms, dtype)
+    if dtype not in ('auto', 'bf16') or tune_norms:
+        return load_llm(name_or_path, layers, gradient_checkpointing, tune_norms, dtype)
     bf16 = dtype == 'bf16'
     return FastLLM(load_llm(name_or_path, layers, gradient_checkpointing), grad8=False if bf16 else None, bf16=bf16)
 
@@ -1416,7 +1495,8 @@ class PackedLinear(nn.Module):
     ):
         super().__init__()
         self.n, self.k = lin.weight.shape
-        if self.n % 32 or self.k % 32: raise NoFastPath(f"a linear layer {self.k} -> {self.n}: expected multiples of 32")
+        if self.n % 32 or self.k % 32:
+            raise NoFastPath(f"a linear layer {self.k} -> {self.n}: expected multiples of 32")
         self.lib, self.pool, self.weight = kernel(), {}, pack(lin.weight.detach().float())
         self.bias = None if lin.bias is None else lin.bias.detach().float().clone()
 
@@ -1425,14 +1505,16 @@ class PackedLinear(nn.Module):
         out, m = rows.new_empty(len(rows), self.n), len(rows) + 32
         work = _Lease(self.pool, m * self.k * 2 + m * (self.k + 1) * 4)
         sizes = (ctypes.c_long(o) for o in (kernel_threads(), len(rows), self.n, self.k))
-        self.lib.linear(*sizes, _ptr(rows), _ptr(self.weight), None if self.bias is None else _ptr(self.bias), _ptr(out), _ptr(work.tensor))
+        self.lib.linear(*sizes, _ptr(rows), _ptr(self.weight), None if self.bias is None else _ptr(self.bias),
+                        _ptr(out), _ptr(work.tensor))
         return out.view(*x.shape[:-1], self.n)
 
 def packed(
     module: nn.Module,  # in eval mode
 ) -> nn.Module:         # shares everything else
     "A copy of a module whose linear layers are `PackedLinear` where their widths allow"
-    if isinstance(module, nn.Linear): return module if any(o % 32 for o in module.weight.shape) else PackedLinear(module)
+    if isinstance(module, nn.Linear):
+        return module if any(o % 32 for o in module.weight.shape) else PackedLinear(module)
     new = copy.copy(module)
     new._modules = {k: o if o is None else packed(o) for k, o in module._modules.items()}
     return new

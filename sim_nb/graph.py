@@ -56,9 +56,11 @@ def export_graph(
     "Features and telemetry -> logits as one graph; the telemetry statistics are inside, and with a time-to-risk head `FUSED` stands beside the raw logits"
     model = features_model(model).eval()
     dtype = next(model.llm.net.parameters()).dtype
-    if dtype != torch.float32: raise ValueError(f"expected a model in fp32, got {dtype}: build it with frozen_dtype='fp32'")
+    if dtype != torch.float32:
+        raise ValueError(f"expected a model in fp32, got {dtype}: build it with frozen_dtype='fp32'")
     args = torch.randn(3, model.F, model.dv), torch.randn(3, 8)
-    return to_onnx(_Tensors(model), args, path, (VIS_FEATS, TELEMETRY), OUTPUTS + (FUSED if model.time_head is not None else ()))
+    return to_onnx(_Tensors(model), args, path, (VIS_FEATS, TELEMETRY),
+                   OUTPUTS + (FUSED if model.time_head is not None else ()))
 
 # %% ../nbs/41_graph.ipynb #3695288d
 def parity(
@@ -101,13 +103,16 @@ def quantize_graph(
     from onnxruntime.quantization import QuantType, quantize_dynamic
     inside, outside = _llm_products(src)
     outside += [o for o, place in inside.items() if any(k in place for k in keep)]
-    if len(outside) == len(set(inside) | set(outside)): raise ValueError(f"{src}: no product of the LLM is left to quantise with keep={keep}")
+    if len(outside) == len(set(inside) | set(outside)):
+        raise ValueError(f"{src}: no product of the LLM is left to quantise with keep={keep}")
     level = logging.getLogger().level
     logging.getLogger().setLevel(logging.ERROR)  # the quantiser warns on the root logger
     graph = need('onnx').load(str(src))
     del graph.graph.value_info[:]  # ONNX Runtime 1.30 turns weights round, and then finds the old shapes there
-    try: quantize_dynamic(graph, str(dst), op_types_to_quantize=['MatMul'], per_channel=True, weight_type=QuantType.QInt8,
-                          nodes_to_exclude=outside + [f'{o}_MatMul' for o in outside])
+    try:
+        quantize_dynamic(graph, str(dst), op_types_to_quantize=['MatMul'], per_channel=True,
+                         weight_type=QuantType.QInt8,
+                         nodes_to_exclude=outside + [f'{o}_MatMul' for o in outside])
     finally: logging.getLogger().setLevel(level)
     return Path(dst)
 
@@ -134,7 +139,8 @@ class OnnxBackend:
     def __call__(self,
         inputs: dict,  # of a batch
     ) -> dict:         # as from the model
-        out = self.graph(**{VIS_FEATS: self.model.features(inputs).cpu().numpy(), TELEMETRY: inputs[TELEMETRY].cpu().numpy()})
+        out = self.graph(**{VIS_FEATS: self.model.features(inputs).cpu().numpy(),
+                            TELEMETRY: inputs[TELEMETRY].cpu().numpy()})
         return {k: torch.from_numpy(v) for k, v in out.items() if k not in FUSED}
 
 # %% ../nbs/41_graph.ipynb #b2c0de11
@@ -143,9 +149,11 @@ def int8_model(
 ) -> nn.Module:         # for deciding, without a gradient; shares what it does not pack
     "A model whose LLM has 8-bit weights and whose adapters are packed"
     llm = packed(model.llm) if model.llm.name == NONE else FastLLM(model.llm, int8=True)
-    if model.llm.name != NONE and llm.stack is None: raise ValueError(f"backend 'int8' cannot run {model.llm.name!r}: {llm.path}. Take 'torch' or 'onnx-int8'")
+    if model.llm.name != NONE and llm.stack is None:
+        raise ValueError(f"backend 'int8' cannot run {model.llm.name!r}: {llm.path}. Take 'torch' or 'onnx-int8'")
     new = copy.copy(model)
-    new._modules = {k: packed(o) if k in ('projector', 'telemetry_mlp', 'heads') else o for k, o in model._modules.items()}
+    new._modules = {k: packed(o) if k in ('projector', 'telemetry_mlp', 'heads') else o
+                    for k, o in model._modules.items()}
     new.llm = llm
     return new
 
@@ -182,9 +190,11 @@ def choose_backend(
     if way('backend', name).name != 'auto': return name, BACKENDS[name](model)
     if device.type != 'cpu': return 'torch', model
     part, gen = features_model(model), torch.Generator().manual_seed(0)
-    inputs = {VIS_FEATS: torch.randn(16, part.F, part.dv, generator=gen), TELEMETRY: torch.randn(16, len(CHANNELS), generator=gen)}
+    inputs = {VIS_FEATS: torch.randn(16, part.F, part.dv, generator=gen),
+              TELEMETRY: torch.randn(16, len(CHANNELS), generator=gen)}
     one = {k: v[:1] for k, v in inputs.items()}
-    tried = try_ways('backend', [o for o in BACKENDS if among is None or o in among], lambda o: BACKENDS[o](part), lambda run: _probability_error(run, part, inputs), lambda run: run(one), 5)
+    tried = try_ways('backend', [o for o in BACKENDS if among is None or o in among], lambda o: BACKENDS[o](part),
+                     lambda run: _probability_error(run, part, inputs), lambda run: run(one), 5)
     best = fastest('backend', tried, tol)
     name = best.name if best else 'torch'
     return name, BACKENDS[name](model)

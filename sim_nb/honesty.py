@@ -158,7 +158,8 @@ def alarm_table(
     calm, unknown = ~np.isin(y, (HIGH, IGNORE_INDEX)), y == IGNORE_INDEX
     def row(what, at, hit):
         o = share_interval(np.bincount(at[hit], minlength=n), np.bincount(at, minlength=n), confidence)
-        return dict(what=what, alarms=int(hit.sum()), of=o.support, share=o.value, low=o.low, high=o.high, drives=o.drives)
+        return dict(what=what, alarms=int(hit.sum()), of=o.support, share=o.value, low=o.low, high=o.high,
+                    drives=o.drives)
     return [row('drives caught', np.unique(event), caught['episode']), row('events caught', event, caught['event']),
             row('high windows', drive[y == HIGH], a[y == HIGH]), row('false alarms', drive[calm], a[calm]),
             row('without a label', drive[unknown], a[unknown])]
@@ -234,12 +235,15 @@ def metric_report(
     "Every metric with its interval, recall of high in slices, seconds of warning"
     ds = inf.open_data(data)
     dt = window_seconds(ds) if dt is None else dt
-    if dt is None: raise ValueError("the dataset does not say its frame rate: give dt (--dt), the seconds from one window to the next")
+    if dt is None:
+        raise ValueError("the dataset does not say its frame rate: give dt (--dt), "
+                         "the seconds from one window to the next")
     for k, v in dict(dt=dt, horizon=horizon).items():
         if not 0 < v < np.inf: raise ValueError(f"{k} is {v}: expected seconds above 0")
     out = held_out(inf, ds, bs)
     y, preds = out.labels['risk'], {k: out.logits[k].argmax(1) for k in HEADS}
-    groups = dict(drive=(drive_names(ds),), speed=speed_slices(ds.telemetry), reason=reason_slices(out.labels['reason']))
+    groups = dict(drive=(drive_names(ds),), speed=speed_slices(ds.telemetry),
+                  reason=reason_slices(out.labels['reason']))
     cal = inf.metadata.get('calibration', {})
     if within is None: within = cal.get('certificate', {}).get('within', 5)
     def judge(alarm): return dict(
@@ -250,10 +254,13 @@ def metric_report(
     seen = seen_before(inf.metadata, data, prints)
     if both := set(prints) & set(cal.get('data', {}).get('prints', [])):
         seen.append(f"{len(both)} of {len(prints)} drives certified the threshold")
-    return dict(seen=seen, guarantee=inf.unguaranteed() or cal.get('guarantee'), windows=len(y), drives=len(np.unique(out.episodes)),
+    return dict(seen=seen, guarantee=inf.unguaranteed() or cal.get('guarantee'), windows=len(y),
+                drives=len(np.unique(out.episodes)),
                 dt=dt, within=within, arithmetic=inf.arithmetic,
-                metrics={k: asdict(o) for k, o in metric_intervals(preds, out.labels, out.episodes, confidence).items()},
-                confidence=confidence_table(out, T)[:4 if T else 2], alarms={k: judge(a) for k, a in alarm_rules(inf, out).items()})
+                metrics={k: asdict(o) for k, o in metric_intervals(preds, out.labels, out.episodes,
+                                                                   confidence).items()},
+                confidence=confidence_table(out, T)[:4 if T else 2],
+                alarms={k: judge(a) for k, a in alarm_rules(inf, out).items()})
 
 # %% ../nbs/54_honesty.ipynb #d4770c35
 def report_text(
@@ -264,12 +271,15 @@ def report_text(
     rows = [dict(metric=k, value=o['value'], low=o['low'], high=o['high'], windows=o['support'], drives=o['drives'])
             for k, o in report['metrics'].items()]
     parts = [f'NOT HELD OUT: {o}' for o in report['seen']] + [report['guarantee']]*bool(report['guarantee'])
-    parts += [f"{report['windows']:,} windows of {report['drives']} drives, {report['dt']:.3g} s apart; intervals over drives",
-             text_table(rows), 'How sure: calibration error (ECE) and order (AURC) of the risk answers', text_table(report['confidence'])]
+    parts += [f"{report['windows']:,} windows of {report['drives']} drives, {report['dt']:.3g} s apart; "
+              "intervals over drives",
+             text_table(rows), 'How sure: calibration error (ECE) and order (AURC) of the risk answers',
+              text_table(report['confidence'])]
     for name, a in report['alarms'].items():
         drives = a['recall']['drive']
         parts += [f'Alarm: {name}', f"Caught: within {report['within']} windows of the start of a high event",
-                  text_table(a['caught']), 'Seconds of warning before the start of an event', text_table([a['lead_time']]),
+                  text_table(a['caught']), 'Seconds of warning before the start of an event',
+                  text_table([a['lead_time']]),
                   f'Recall of high by drive (the worst {worst} of {len(drives)})', text_table(drives[:worst]),
                   *(o for k in ('speed', 'reason') for o in (f'by {k}', text_table(a['recall'][k])))]
     return '\n\n'.join(parts)

@@ -81,10 +81,12 @@ class SimV0Inference:
         self.path, self.epoch, self.metrics = self.opened.path, self.opened.epoch, self.opened.metrics
         check_calibration(self.metadata.get('calibration'), self.opened.name)
         self.frame_spacing_s, self.said = self.opened.frame_spacing_s, set()
-        self.model = self.opened.build(SimV0Model, **({} if backend == 'torch' or str(device) != 'cpu' else dict(frozen_dtype='fp32')))
+        self.model = self.opened.build(SimV0Model, **({} if backend == 'torch'
+                                                      or str(device) != 'cpu' else dict(frozen_dtype='fp32')))
         self.device = self._to(device)
         self.pic = VIS_FEATS if self.model.encoder is None else FRAMES
-        self.backend, self.run = choose_backend(self.model, backend, among=certified_backends(self.metadata.get('calibration')))
+        self.backend, self.run = choose_backend(self.model, backend,
+                                                among=certified_backends(self.metadata.get('calibration')))
         if self.device.type == 'cuda': self.run = OneLaunch(self.run)
         self._say_calibrated(checkpoint_path)
         if self.unguaranteed(): log.warning(f'{self.opened.name}: {self.unguaranteed()}')
@@ -102,14 +104,16 @@ class SimV0Inference:
 
     def _to(self, device):
         try: device = torch.empty(0, device=device).device
-        except (RuntimeError, AssertionError) as e: raise ValueError(f"device {str(device)!r} cannot be used: {str(e).splitlines()[0]}") from None
+        except (RuntimeError, AssertionError) as e:
+            raise ValueError(f"device {str(device)!r} cannot be used: {str(e).splitlines()[0]}") from None
         self.model.to(device).eval().requires_grad_(False)
         return device
 
     def __repr__(self):
         m = self.metadata
         apart = f'frames {self.frame_spacing_s:.3g} s apart' if self.frame_spacing_s else 'frame spacing unknown'
-        return (f"SimV0Inference({self.opened.where!r}, epoch {self.epoch}: {m['llm_name_or_path']}, {self.pic} [{m['F']}, {m['dv']}], "
+        return (f"SimV0Inference({self.opened.where!r}, epoch {self.epoch}: {m['llm_name_or_path']}, "
+                f"{self.pic} [{m['F']}, {m['dv']}], "
                 f"{apart}, {self.backend} on {self.device})")
 
 # %% ../nbs/42_inference.ipynb #f06b8a74
@@ -168,8 +172,10 @@ def alarms(self: SimV0Inference,
     raw: dict = None, # of `logits`; None: as `out`
 ) -> list:            # per sample alarm; calibrated: p_high and guarantee, and risk_high_alarm when certified
     "Is P(high) at or above the certified threshold, or else the one that validation chose?"
-    p_high, p_plain = (o['risk_logits'].double().cpu().softmax(1)[:, HIGH].tolist() for o in (out, out if raw is None else raw))
-    return with_alarms([{} for _ in p_high], p_high, self.metadata.get('calibration', {}), self.unguaranteed(), self.metadata.get('alarm'), p_plain)
+    p_high, p_plain = (o['risk_logits'].double().cpu().softmax(1)[:, HIGH].tolist()
+                       for o in (out, out if raw is None else raw))
+    return with_alarms([{} for _ in p_high], p_high, self.metadata.get('calibration', {}), self.unguaranteed(),
+                       self.metadata.get('alarm'), p_plain)
 
 # %% ../nbs/42_inference.ipynb #50441919
 @patch
@@ -327,7 +333,8 @@ def check_backend(
             x, y = a[h.logits_key].cpu(), b[h.logits_key].cpu()
             err.append((x - y).abs().flatten()); same[k].append(x.argmax(-1) == y.argmax(-1))
     err, share = torch.cat(err), {k: torch.cat(v).float().mean().item() for k, v in same.items()}
-    return dict(backend=inf.backend, windows=len(ds), max_error=err.max().item(), mean_error=err.mean().item(), **share, agreement=min(share.values()))
+    return dict(backend=inf.backend, windows=len(ds), max_error=err.max().item(), mean_error=err.mean().item(), **share,
+                agreement=min(share.values()))
 
 # %% ../nbs/42_inference.ipynb #6620373e
 @sim_predict.runs

@@ -43,14 +43,16 @@ with warnings.catch_warnings():  # fastai calls `torch.jit.script` when it is im
 from .labels import HEADS, HIGH, IGNORE_INDEX, SAMPLE_ID, TELEMETRY, VIS_FEATS
 from .config import ConfigError, ModelConfig, SimConfig, TrainingConfig, load_config, run_facts, save_config
 from .labels import moved
-from .data import MirroredDataset, TelemetryStats, _Loader, class_weights, episode_prints, episode_split, how_opened, make_dl, pick_device
+from .data import MirroredDataset, TelemetryStats, _Loader, class_weights, episode_prints, episode_split
+from .data import how_opened, make_dl, pick_device
 from .cache import cached_dataset
 from .model import SimV0Model
 from .loss import MultitaskLoss
 from .metrics import EpochRecord, check_metric, confusion, lower_is_better
 from .plots import plot_confusion, plot_frames
 from .files import atomic_open, read_jsonl
-from .checkpoint import FORMAT_VERSION, HEAD, RunFolder, at_home, better, check_same_model, kept_paths, open_checkpoint, plain, random_state
+from .checkpoint import FORMAT_VERSION, HEAD, RunFolder, at_home, better, check_same_model, kept_paths
+from .checkpoint import open_checkpoint, plain, random_state
 from .checkpoint import read_checkpoint, save_checkpoint, save_plain
 from .files import write_jsonl
 from .checkpoint import load_optimizer, load_trainable, set_random_state, trainable_state
@@ -268,7 +270,9 @@ def show_batch(self: SimDataLoaders,
     cols = {k: _names(k, targets[h.label_key][:max_n]) for k, h in HEADS.items()}
     cols['weight'] = targets['weight'][:max_n].tolist()
     index = pd.Index(inputs[SAMPLE_ID][:max_n], name='sample_id') if SAMPLE_ID in inputs else None
-    if b is None: _newest_frames(self.train.dataset, itertools.islice(self.train.sampler, max_n), zip(cols['risk'], cols['action']))
+    if b is None:
+        _newest_frames(self.train.dataset, itertools.islice(self.train.sampler, max_n),
+                       zip(cols['risk'], cols['action']))
     return pd.DataFrame(cols, index=index)
 
 # %% ../nbs/34_learner.ipynb #11a00002
@@ -295,8 +299,10 @@ def test_dl(self: SimDataLoaders,
 ) -> _Loader:       # in order, with the last batch
     "A loader of other samples for `get_preds`, `validate` and `show_results`"
     if isinstance(items, (dict, str, Path)) or not hasattr(items, '__getitem__'): raise TypeError(
-        f"test_dl: expected a SimDataset or a list of samples, got {type(items).__name__}; `build_dataset` opens a path")
-    if isinstance(items, (list, L)): items = [{**{h.label_key: IGNORE_INDEX for h in HEADS.values()}, **o} for o in items]
+        f"test_dl: expected a SimDataset or a list of samples, got {type(items).__name__}; "
+        "`build_dataset` opens a path")
+    if isinstance(items, (list, L)):
+        items = [{**{h.label_key: IGNORE_INDEX for h in HEADS.values()}, **o} for o in items]
     return self.valid.new(items, **{**dict(shuffle=False, drop_last=False), **kwargs})
 
 # %% ../nbs/34_learner.ipynb #11a00007
@@ -363,7 +369,8 @@ class Record(Callback):
     def before_train(self): self.rec = EpochRecord()
     def before_validate(self): self.rec = EpochRecord()
     def after_loss(self): self.learn.loss = self.loss_func.parts['loss']
-    def after_batch(self): self.rec.add(self.pred if self.training else _said(self.model, self.pred, self.x), self.y, self.loss_func.sums)
+    def after_batch(self):
+        self.rec.add(self.pred if self.training else _said(self.model, self.pred, self.x), self.y, self.loss_func.sums)
     def after_train(self): self.latest = self.splits['train'] = self.rec.compute()
     def after_validate(self): self.latest = self.splits['valid'] = self.rec.compute()
 
@@ -414,8 +421,9 @@ def default_model(
     x, vision = train_ds[0], getattr(train_ds, 'vision', {})
     if VIS_FEATS not in x: raise ValueError("the default model takes cached features: give the loaders "
         "encoder='efficientnet_lite0', or give `sim_learner` a model with an encoder")
-    args = load_config(RECIPE).model.model_dump() | dict(F=len(x[VIS_FEATS]), K=min(4, len(x[VIS_FEATS])), dv=x[VIS_FEATS].shape[1],
-        vision_encoder_name=vision.get('name'), vision_features=vision.get('features'))
+    F, dv = x[VIS_FEATS].shape
+    args = load_config(RECIPE).model.model_dump() | dict(F=F, K=min(4, F), dv=dv)
+    args |= dict(vision_encoder_name=vision.get('name'), vision_features=vision.get('features'))
     return SimV0Model(**args | changes, telemetry_stats=TelemetryStats.fit(train_ds))
 
 # %% ../nbs/34_learner.ipynb #5c42c225
@@ -514,7 +522,8 @@ def watch_metrics(
     for o in trackers: _watch(learn, o)
     files = [o.fname for o in trackers if isinstance(o, SaveModelCallback)]
     if len(set(files)) < len(files): raise ValueError(
-        f"SaveModelCallback: several write to one file, {files}. Give each its fname, or use `SaveBest`, which names its files")
+        f"SaveModelCallback: several write to one file, {files}. "
+        "Give each its fname, or use `SaveBest`, which names its files")
 
 # %% ../nbs/34_learner.ipynb #c15ca44e
 @patch
@@ -605,15 +614,19 @@ def data_metadata(
     prints = prints or {k: episode_prints(ds) for k, ds in splits.items()}
     if vision and md.get('use_cached_vis_feats', True): md = _with_encoder(md, vision)
     seen = {k: dict(path=paths.get(k), episodes=v) for k, v in prints.items()}
-    data = dict(dataset_class_path=how.get('dataset_class_path'), dataset_kwargs=how.get('dataset_kwargs', {}), batch_size=batch_size, splits=seen)
+    data = dict(dataset_class_path=how.get('dataset_class_path'), dataset_kwargs=how.get('dataset_kwargs', {}),
+                batch_size=batch_size, splits=seen)
     spacing = splits['train'].frame_spacing() if 'train' in splits else None
     return plain(md | dict(data=data, frame_spacing_s=spacing), 'metadata')
 
 def _with_encoder(md, vision):
     "The encoder that made the features, beside what the model was told of it"
-    found = {'vision_encoder_name': vision['name'], 'vision_features': vision['features'], 'vision_fingerprint': vision['fingerprint']}
+    found = {'vision_encoder_name': vision['name'], 'vision_features': vision['features'],
+             'vision_fingerprint': vision['fingerprint']}
     for k in ('vision_encoder_name', 'vision_fingerprint'):
-        if md.get(k) not in (None, found[k]): raise ValueError(f"{k} is {md[k]!r} in the model, the features were made with {found[k]!r}: give the model that one, or none")
+        if md.get(k) not in (None, found[k]):
+            raise ValueError(f"{k} is {md[k]!r} in the model, the features were made with {found[k]!r}: "
+                             "give the model that one, or none")
     return md | {k: v for k, v in found.items() if md.get(k) is None}
 
 # %% ../nbs/34_learner.ipynb #f62d9f34
@@ -623,7 +636,8 @@ def run_metadata(self: SimLearner) -> dict:  # plain data; empty for a model wit
     model = getattr(self.model, 'module', self.model)
     if not hasattr(model, 'get_metadata'): return {}
     splits = dict(train=self.dls.train_ds, val=self.dls.valid_ds)
-    if self.told.get('of') is not self.dls: self.told = self.told | dict(of=self.dls, prints={k: episode_prints(ds) for k, ds in splits.items()})
+    if self.told.get('of') is not self.dls:
+        self.told = self.told | dict(of=self.dls, prints={k: episode_prints(ds) for k, ds in splits.items()})
     md = data_metadata(model.get_metadata(), splits, self.dls.train.batch_size, self.told['prints'])
     kept = kept_paths({k: md.get(k) for k in ('llm_name_or_path', 'vision_encoder_name')})
     return md | (dict(paths=kept) if kept else {})
@@ -634,7 +648,8 @@ def as_checkpoint(self: SimLearner) -> dict:  # the keys of a checkpoint, withou
     if not hasattr(getattr(self.model, 'module', self.model), 'get_metadata'): raise ValueError(
         f"export: {type(self.model).__name__} has no `get_metadata`, so nothing could rebuild it from the file. "
         "Keep its weights with `learn.save`")
-    return dict(model_state_dict=trainable_state(self.model), optimizer_state_dict=None, epoch=self.done, metrics=self.results.get('valid', {}),
+    return dict(model_state_dict=trainable_state(self.model), optimizer_state_dict=None, epoch=self.done,
+                metrics=self.results.get('valid', {}),
                 metadata=self.run_metadata() | dict(format_version=FORMAT_VERSION))
 
 # %% ../nbs/34_learner.ipynb #7e84428f
@@ -644,7 +659,8 @@ def export(self: SimLearner,
 ) -> Path:               # the file
     "Write the model as a checkpoint, without the optimizer and without a pickle of the Learner"
     if Path(fname).suffix not in ('', '.pt'): raise ValueError(
-        f"export: expected a name such as 'export.pt', got {str(fname)!r}. A SimLearner is not pickled: this is a checkpoint")
+        f"export: expected a name such as 'export.pt', got {str(fname)!r}. "
+        "A SimLearner is not pickled: this is a checkpoint")
     ckpt = self.as_checkpoint()
     return save_checkpoint(self.path, self.model, None, ckpt['epoch'], ckpt['metrics'], ckpt['metadata'], str(fname))
 
@@ -656,7 +672,8 @@ def load_learner(
 ) -> SimLearner:
     "A Learner with the model and the weights of a checkpoint; nothing is unpickled"
     opened = open_checkpoint(path)
-    return sim_learner(dls, opened.build(SimV0Model, gradient_checkpointing=opened.metadata.get('gradient_checkpointing', False)), cfg, **kwargs)
+    remade = opened.metadata.get('gradient_checkpointing', False)
+    return sim_learner(dls, opened.build(SimV0Model, gradient_checkpointing=remade), cfg, **kwargs)
 
 # %% ../nbs/34_learner.ipynb #85cd0ea2
 @patch
@@ -685,7 +702,8 @@ class JsonlCallback(Callback):
         "Read what is there; a fit that starts at a later epoch replaces the rows from that epoch on"
         self.rows = {o: read_jsonl(f) if (f := self.run_folder.metrics(o)).exists() else [] for o in ('train', 'val')}
         if not self.first_epoch: self.rows_before = max((o['epoch'] for o in self.rows['val']), default=0)
-        for k, v in self.rows.items(): self.rows[k] = [o for o in v if o['epoch'] <= self.rows_before + self.first_epoch]
+        for k, v in self.rows.items():
+            self.rows[k] = [o for o in v if o['epoch'] <= self.rows_before + self.first_epoch]
 
     def after_epoch(self):
         "Add one row to each file"
@@ -736,7 +754,8 @@ class SaveBest(Callback):
         if not self.trained or not self.rule(self.results['valid'], self.best): return
         self.best, meta = self.results['valid'], self.metadata
         if meta is None: meta = self.learn.run_metadata()
-        save_checkpoint(self.output_dir, self.model, self.opt, self.before + self.epoch + 1, self.best, meta, self.checkpoint_name)
+        save_checkpoint(self.output_dir, self.model, self.opt, self.before + self.epoch + 1, self.best, meta,
+                        self.checkpoint_name)
 
     @property
     def name(self): return f'save_{self.checkpoint_name}'
@@ -787,7 +806,8 @@ def epoch_line(
     "One line for one epoch; `-` where there is nothing to measure"
     def num(x): return '-' if x is None else f'{x:.4f}'
     cols = [('train loss', train.get('loss')), ('val loss', val.get('loss')),
-            ('recall of high', val.get('risk_high_recall')), ('AP of high', val.get('risk_high_ap')), ('macro F1', val.get('macro_f1')),
+            ('recall of high', val.get('risk_high_recall')), ('AP of high', val.get('risk_high_ap')),
+            ('macro F1', val.get('macro_f1')),
             ('risk', val.get('risk_accuracy')), ('action', val.get('action_accuracy'))]
     return f'epoch {epoch:3d}  ' + '  '.join(f'{k} {num(v)}' for k, v in cols) + ('  *' if best else '')
 
@@ -824,12 +844,13 @@ def check_folder(
     "A new run needs a folder without one, a run that is resumed needs its own"
     if run.used and not resume:
         raise ConfigError(f"output.output_dir: {run.path} holds a run already. "
-                          f"Resume it (--resume {run.path}, SaveRun(..., resume=True)), or give another output.output_dir")
+                          f"Resume it (--resume {run.path}, SaveRun(..., resume=True)), "
+                          "or give another output.output_dir")
     if resume and not run.used: raise FileNotFoundError(f"nothing to resume: {run.path} holds no run")
 
 # %% ../nbs/34_learner.ipynb #0f971af2
 def _with_origin(metadata, stats, origin, old):
-    "Metadata of a run that began with other weights: their statistics, where they came from, the drives that they have seen"
+    "Metadata of a run that began with other weights: with their statistics, their origin, the drives they have seen"
     seen = {**metadata['data']['splits'], **{k: v for k, v in old['data']['splits'].items() if k.startswith('init_')}}
     return metadata | dict(telemetry_stats=stats, data=metadata['data'] | dict(splits=seen), init_from=origin)
 
@@ -840,13 +861,15 @@ def put_back(
 ):
     "Weights, optimizer and loss as they were when the run stopped"
     if 'resume' not in last:
-        raise ConfigError("last.pt holds no state to resume from: it was not written by SaveRun or sim_train. Start another run")
+        raise ConfigError("last.pt holds no state to resume from: it was not written by SaveRun or sim_train. "
+                          "Start another run")
     origin = last['metadata'].get('init_from')
     if (origin or last['metadata'])['telemetry_stats'] != plain(metadata['telemetry_stats']):
         raise ConfigError("data.train_split_path: the telemetry statistics differ from those in last.pt. "
                           "The training data has changed; start another run")
     check_same_model(last['metadata'], learn.model, 'last.pt')
-    state = {k: v for k, v in last['model_state_dict'].items() if not k.startswith(HEAD)}  # fitted anew when the run is done
+    # the time head is fitted anew when the run is done
+    state = {k: v for k, v in last['model_state_dict'].items() if not k.startswith(HEAD)}
     load_trainable(learn.model, state, 'last.pt')
     learn.create_opt()
     load_optimizer(learn.opt, last['optimizer_state_dict'], 'last.pt')
@@ -865,8 +888,9 @@ def stats_shift(
 class NotTold(ValueError):
     "What a config cannot express about a Learner"
 
-_KNOWN_CBS = {'TrainEvalCallback', 'Recorder', 'CastToTensor', 'ProgressCallback', 'ParamScheduler', 'TrainStep', 'SetEpoch', 'Record', 'SaveRun', 'JsonlCallback', 'SaveBest',
-              'StopEarly', 'ShowGraphCallback', 'CSVLogger'}
+_KNOWN_CBS = {'TrainEvalCallback', 'Recorder', 'CastToTensor', 'ProgressCallback', 'ParamScheduler', 'TrainStep',
+              'SetEpoch', 'Record', 'SaveRun', 'JsonlCallback', 'SaveBest', 'StopEarly', 'ShowGraphCallback',
+              'CSVLogger'}
 
 def _data_config(dls):
     "The section `data` of the config of loaders"
@@ -875,11 +899,13 @@ def _data_config(dls):
     for k, o in (('train', train), ('val', val)):
         if not how[k].get('path'): raise NotTold(f'the data of {k} does not know the path that it was opened with')
         if o.dataset.is_part: raise NotTold(f"the data of {k} is a part of what {how[k]['path']} holds")
-    if any(how['train'][k] != how['val'][k] for k in ('dataset_class_path', 'dataset_kwargs')): raise NotTold('train and val were opened in different ways')
-    if train.batch_size != val.batch_size or train.drop_last or not train.sampler.shuffle: raise NotTold('the loaders have other batches than those of a config')
+    if any(how['train'][k] != how['val'][k] for k in ('dataset_class_path', 'dataset_kwargs')):
+        raise NotTold('train and val were opened in different ways')
+    if train.batch_size != val.batch_size or train.drop_last or not train.sampler.shuffle:
+        raise NotTold('the loaders have other batches than those of a config')
     mirror = isinstance(getattr(train.dataset, 'raw', train.dataset), MirroredDataset)
-    return dict(how['train'], train_split_path=how['train']['path'], val_split_path=how['val']['path'], mirror=mirror, batch_size=train.batch_size,
-                num_workers=train.num_workers)
+    return dict(how['train'], train_split_path=how['train']['path'], val_split_path=how['val']['path'], mirror=mirror,
+                batch_size=train.batch_size, num_workers=train.num_workers)
 
 # %% ../nbs/34_learner.ipynb #7a9fb350
 def run_config(
@@ -894,11 +920,14 @@ def run_config(
     others = {type(o).__name__ for o in learn.cbs} - _KNOWN_CBS
     if others or told['own_loss']: raise NotTold(f"it has {', '.join(sorted(others) or ['a loss of its own'])}")
     lr = next((o for o in (told.get('peak'), told.get('lr')) if o is not None), told['training'].lr)
-    if told['schedule'] not in ('constant', 'one_cycle') or not isinstance(lr, (int, float)): raise NotTold('its schedule is none of a config')
+    if told['schedule'] not in ('constant', 'one_cycle') or not isinstance(lr, (int, float)):
+        raise NotTold('its schedule is none of a config')
     wd = told['training'].weight_decay if told.get('wd') is None else told['wd']
-    training = told['training'].model_dump() | dict(epochs=epochs, lr=float(lr), weight_decay=float(wd), schedule=told['schedule'],
-                                                    seed=learn.dls.train.sampler.seed, amp=learn.train_step.use_amp)
-    return SimConfig(data=data, model={k: md[k] for k in ModelConfig.model_fields if k in md}, training=training, output=dict(output_dir=str(output_dir)))
+    training = told['training'].model_dump() | dict(epochs=epochs, lr=float(lr), weight_decay=float(wd),
+                                                    schedule=told['schedule'], seed=learn.dls.train.sampler.seed,
+                                                    amp=learn.train_step.use_amp)
+    return SimConfig(data=data, model={k: md[k] for k in ModelConfig.model_fields if k in md}, training=training,
+                     output=dict(output_dir=str(output_dir)))
 
 # %% ../nbs/34_learner.ipynb #7b109a26
 class SaveRun(Callback):
@@ -913,7 +942,8 @@ class SaveRun(Callback):
         metadata: dict = None,   # for the checkpoints; None: what the Learner says, see `run_metadata`
         echo=False,              # print the log, too
     ):
-        self.folder, self.resume, self.every_epoch, self.stop_after = RunFolder(output_dir), resume, every_epoch, stop_after
+        self.folder, self.resume = RunFolder(output_dir), resume
+        self.every_epoch, self.stop_after = every_epoch, stop_after
         self.cfg, self.metadata, self.echo = cfg, metadata, echo
         self.progress, self.state, self.is_open = Progress(), None, False
 
@@ -958,13 +988,17 @@ def _write_config(self: SaveRun, learn, epochs):
     "`config_resolved.yaml`, when a config can say what the Learner is"
     cfg, p = self.cfg, self.progress
     try: cfg = run_config(learn, epochs, self.folder.path) if cfg is None and not p.before else cfg
-    except NotTold as e: log.warning(f"{self.folder.path}: sim_train --resume cannot resume this run, a notebook can: {e}")
+    except NotTold as e:
+        log.warning(f"{self.folder.path}: sim_train --resume cannot resume this run, a notebook can: {e}")
     if p.before: self.folder.config.unlink(missing_ok=True)  # a config tells of one fit
     if cfg is None or p.before: return
     old = load_config(self.folder.config, trust_code=True) if self.folder.config.exists() and self.cfg is None else cfg
     for sec in ('data', 'model', 'training'):
-        if found := [k for k, v in getattr(cfg, sec) if v != getattr(getattr(old, sec), k) and k not in ('device', 'num_workers') and not k.endswith('_path')]:
-            raise ConfigError(f"{self.folder.path} was trained with other settings: {', '.join(f'{sec}.{k}' for k in found)}. Give the Learner those of its config_resolved.yaml")
+        if found := [k for k, v in getattr(cfg, sec) if v != getattr(getattr(old, sec), k)
+                     and k not in ('device', 'num_workers') and not k.endswith('_path')]:
+            raise ConfigError(f"{self.folder.path} was trained with other settings: "
+                              f"{', '.join(f'{sec}.{k}' for k in found)}. "
+                              "Give the Learner those of its config_resolved.yaml")
     resumed = old.run.get('resumed_after', []) + ([p.epoch] if p.epoch else [])
     facts = dict(resumed_after=resumed, paths=_paths_of(cfg) | _still_there(old))
     save_config(cfg, self.folder.config, run_facts() | {k: v for k, v in facts.items() if v})
@@ -992,7 +1026,8 @@ def _start(self: SaveRun, learn, again):
              + ''.join(f', {k}={self.metadata[k]}' for k in ('F', 'dv') if k in self.metadata))
     if hasattr(learn.model, 'param_counts'):
         n = learn.model.param_counts()
-        self.log(f"model: {self.metadata['llm_name_or_path']}, {n['trainable']:,} of {n['total']:,} parameters are trainable")
+        self.log(f"model: {self.metadata['llm_name_or_path']}, {n['trainable']:,} of {n['total']:,} parameters "
+                 "are trainable")
     if o := self.metadata.get('init_from'):
         shift = stats_shift(self.metadata['telemetry_stats'], o['telemetry_stats'])
         self.log(f"weights: from {o['path']}, epoch {o['epoch']}, and the telemetry statistics that belong to them; "
@@ -1003,8 +1038,12 @@ def _finish(self: SaveRun, epochs):
     "The last line: the best epoch, or how to resume"
     p = self.progress
     if p.epoch - p.before < epochs:
-        if self.echo: print(f"stopped after epoch {p.epoch} of {epochs}; to resume: sim_train --resume {self.folder.path}", flush=True)
-    elif p.best_epoch: self.log(f"best epoch {p.best_epoch}: " + epoch_line(p.best_epoch, p.train[p.best_epoch - 1], p.best, False).split('  ', 2)[2])
+        if self.echo:
+            print(f"stopped after epoch {p.epoch} of {epochs}; to resume: sim_train --resume {self.folder.path}",
+                  flush=True)
+    elif p.best_epoch:
+        line = epoch_line(p.best_epoch, p.train[p.best_epoch - 1], p.best, False)
+        self.log(f"best epoch {p.best_epoch}: {line.split('  ', 2)[2]}")
 
 # %% ../nbs/34_learner.ipynb #b63ac471
 @patch
@@ -1060,9 +1099,11 @@ def after_epoch(self: SaveRun):
 def after_epoch(self: Record):
     "A tracker of fastai cannot compare None"
     for o in self.learn.cbs if self.trained else []:
-        if isinstance(o, TrackerCallback) and self.latest.get(o.monitor.removeprefix('valid_'), 0) is None: raise ValueError(
-            f"{type(o).__name__}: {o.monitor} is None, the validation split has no sample to measure it on. "
-            "Give a split that has some, or watch another metric; `SaveBest` and `StopEarly` take None as the worst")
+        if isinstance(o, TrackerCallback) and self.latest.get(o.monitor.removeprefix('valid_'), 0) is None:
+            raise ValueError(
+                f"{type(o).__name__}: {o.monitor} is None, the validation split has no sample to measure it on. "
+                "Give a split that has some, or watch another metric; "
+                "`SaveBest` and `StopEarly` take None as the worst")
 
 # %% ../nbs/34_learner.ipynb #bb8e4034
 def _cat(xs):
@@ -1109,17 +1150,19 @@ def get_preds(self: SimLearner,
 @patch
 def tta(self: SimLearner, *args, **kwargs):
     "Not for data without random transforms"
-    raise NotImplementedError("tta: a SimDataset has no random transforms, every pass gives the same answer. Call get_preds()")
+    raise NotImplementedError("tta: a SimDataset has no random transforms, every pass gives the same answer. "
+                              "Call get_preds()")
 
 # %% ../nbs/34_learner.ipynb #3a0a752d
 @patch
 def predict(self: SimLearner,
-    batch,  # one sample as the dataset gives it, labels or not; a list of them; inputs dict, batch dict, (inputs, targets)
+    batch,  # a sample of the dataset, labels or not; a list of them; inputs dict, batch dict, (inputs, targets)
 ):          # dict of one sample: risk, reason, action, confidence, sample_id; a list of them for anything else
     "The answers of `SimV0Model.predict_json`"
     one = isinstance(batch, dict) and getattr(batch.get(TELEMETRY), 'ndim', 0) == 1
     samples = [batch] if one else batch
-    if isinstance(samples, list) and all(isinstance(o, dict) and getattr(o.get(TELEMETRY), 'ndim', 0) == 1 for o in samples):
+    if isinstance(samples, list) and all(isinstance(o, dict) and getattr(o.get(TELEMETRY), 'ndim', 0) == 1
+                                         for o in samples):
         batch = self.dls.test_dl(samples, bs=max(len(samples), 1)).one_batch()
     self.model.eval()
     preds = self.model.predict_json(to_device(batch, self.dls.device))
@@ -1254,14 +1297,16 @@ def _part_lines(model, found):
     rows = [(k, *counts(list(m.parameters())), found.get(k, '-')) for k, m in model.named_children()]
     rows += [(k, *counts([p]), '-') for k, p in model.named_parameters(recurse=False)]
     rows.append(('total', *counts(list(model.parameters())), ''))
-    return [f"{'part':16}{'trainable':>12}{'frozen':>14}  output"] + [f'{k:16}{a:12,}{b:14,}  {o}'.rstrip() for k, a, b, o in rows]
+    return ([f"{'part':16}{'trainable':>12}{'frozen':>14}  output"]
+            + [f'{k:16}{a:12,}{b:14,}  {o}'.rstrip() for k, a, b, o in rows])
 
 @patch
 def summary(self: SimLearner) -> str:
     "The parts of the model, the loss, the optimizer and the callbacks"
     def group(g): return f"{type(self.opt.opt).__name__}, lr {g['lr']:g}, weight decay {g['weight_decay']:g}"
     return PrettyString('\n'.join([
-        *_part_lines(self.model, self.shapes()), '', f"loss: {type(self.loss_func).__name__}({self.loss_func.weighting!r})",
+        *_part_lines(self.model, self.shapes()), '',
+        f"loss: {type(self.loss_func).__name__}({self.loss_func.weighting!r})",
         'optimizer: ' + ('; '.join(map(group, self.opt.opt.param_groups)) if self.opt else 'made by the first fit'),
         'callbacks: ' + ', '.join(type(o).__name__ for o in self.cbs.sorted('order'))]))
 
@@ -1280,7 +1325,8 @@ def last_frames(
     model, dev, rows = getattr(learn.model, 'module', learn.model).eval(), learn.dls.device, []
     for inputs, targets in dl.new(shuffle=False, drop_last=False):
         t = inputs[TELEMETRY][:, SPEED]
-        known = inputs['telemetry_mask'][:, SPEED] if 'telemetry_mask' in inputs else torch.ones_like(t, dtype=torch.bool)
+        known = (inputs['telemetry_mask'][:, SPEED] if 'telemetry_mask' in inputs
+                 else torch.ones_like(t, dtype=torch.bool))
         feats = model.last_features(*_on([inputs], dev)).cpu().half()
         rows.append((feats, t, known, targets['risk_id'], targets.get('weight', torch.ones_like(t))))
     return dict(zip(('feats', 'speed', 'known', 'risk', 'weight'), (torch.cat(o).numpy() for o in zip(*rows))))
@@ -1295,7 +1341,8 @@ def fit_time_head(self: SimLearner,
 ) -> dict:                 # what was chosen, for the metadata of a checkpoint: time_head, alarm
     "Fit the time-to-risk head, choose on validation how much it is heard, and the alarm threshold"
     model = getattr(self.model, 'module', self.model)
-    if not hasattr(model, 'time_head'): raise ValueError(f"{type(model).__name__} has no place for a time-to-risk head: expected a SimV0Model")
+    if not hasattr(model, 'time_head'):
+        raise ValueError(f"{type(model).__name__} has no place for a time-to-risk head: expected a SimV0Model")
     model.time_head, facts = None, dict(share=0., seconds=list(map(float, seconds)))
     valid = last_frames(self, self.dls.valid)
     try:
@@ -1307,13 +1354,15 @@ def fit_time_head(self: SimLearner,
 # %% ../nbs/34_learner.ipynb #41381ee9
 def _hear(learn, model, head, valid):
     "Give the model the head with the shares that validation asks for; what was found"
-    if not (valid['risk'] != IGNORE_INDEX).any(): raise NoTimeHead("no validation window has a risk label: nothing says how much the head is worth")
+    if not (valid['risk'] != IGNORE_INDEX).any():
+        raise NoTimeHead("no validation window has a risk label: nothing says how much the head is worth")
     raw = learn.get_preds()[0]['risk_logits'].numpy()
     log_s = head.log_seconds(valid['feats'], valid['speed'])
     rows = share_losses(head.log_probs(log_s), raw, valid['risk'], valid['known'])
     share, below = choose_shares(rows)
-    cost = lambda k: None if rows[0][k] is None else [rows[0][k], min(o[k] for o in rows)]  # without the head, and at best
-    found = dict(share=share, share_below=below, slope=head.slope, losses=dict(high=cost('high'), below=cost('below')), said=seconds_table(head, log_s[valid['known']], valid['risk'][valid['known']]))
+    cost = lambda k: None if rows[0][k] is None else [rows[0][k], min(o[k] for o in rows)]  # without it, at best
+    found = dict(share=share, share_below=below, slope=head.slope, losses={k: cost(k) for k in ('high', 'below')},
+                 said=seconds_table(head, log_s[valid['known']], valid['risk'][valid['known']]))
     if not share + below: return found | dict(off=f"on validation it does not help ({_costs(found['losses'])})")
     from sim_nb.model import TimeToRisk
     model.time_head = TimeToRisk.of(dataclasses.replace(head, share=share, share_below=below)).to(learn.dls.device)
@@ -1321,20 +1370,24 @@ def _hear(learn, model, head, valid):
 
 def _costs(losses):
     "What the head is worth on validation, in words"
-    return ', '.join(f"{what}: {v[1]:.4f} nats at best, {v[0]:.4f} without it" for what, v in zip(('high or not', 'below high'), losses.values()) if v)
+    if isinstance(losses, list): return f"loss {losses[1]['loss']:.4f} at best, {losses[0]['loss']:.4f} without it"  # older
+    return ', '.join(f"{dict(high='high or not', below='below high')[k]}: {v[1]:.4f} nats at best, {v[0]:.4f} without it"
+                     for k, v in losses.items() if v)
 
 @patch
 def fit_alarm(self: SimLearner,
     budget: float=BUDGET,  # share of the validation windows below high that may alarm
-) -> dict:                 # threshold on P(high), None without a labelled window below high; what it reaches on validation
+) -> dict:                 # threshold on P(high), None without a labelled window below high; what it reaches there
     "The alarm threshold for a budget of false alarms on validation"
     outputs, targets = self.get_preds()
     score, risk = high_score(outputs['risk_logits'].double()).numpy(), targets['risk_id'].numpy()
     t = alarm_threshold(score, risk, budget)
     rate = lambda m: float((score[m] >= t).mean()) if m.any() else None
-    if t is not None and (score < t).any(): t = (t + score[score < t].max())/2  # between two windows: no rounding error moves one across
+    if t is not None and (score < t).any():
+        t = (t + score[score < t].max())/2  # between two windows: no rounding error moves one across
     p = None if t is None else float(1/(1 + np.exp(-t)))
-    reached = {} if t is None else dict(recall=rate(risk == HIGH), false_alarm_rate=rate((risk != HIGH) & (risk != IGNORE_INDEX)))
+    reached = {} if t is None else dict(recall=rate(risk == HIGH),
+                                        false_alarm_rate=rate((risk != HIGH) & (risk != IGNORE_INDEX)))
     return dict(threshold=p, budget=float(budget), high=int((risk == HIGH).sum()), **reached)
 
 # %% ../nbs/34_learner.ipynb #0a1f2028
@@ -1372,7 +1425,9 @@ def _head_lines(metadata):
     "What was chosen, in one or two lines"
     head, alarm = metadata['time_head'], metadata['alarm']
     if off := head.get('off'): lines = [f'time to risk: off, {off}']
-    else: lines = [f"time to risk: heard with a share of {head['share']:.2f} on high, {head['share_below']:.2f} below ({_costs(head['losses'])})"]
+    else: lines = [f"time to risk: heard with a share of {head['share']:.2f} on high, "
+                   f"{head.get('share_below', head['share']):.2f} below ({_costs(head['losses'])})"]
     if alarm['threshold'] is None: return lines + ['alarm: no threshold, validation has no labelled window below high']
     found = '' if alarm['recall'] is None else f"{alarm['recall']:.2f} of {alarm['high']} high windows, "
-    return lines + [f"alarm: at P(high) >= {alarm['threshold']:.4g}: {found}{alarm['false_alarm_rate']:.1%} of the others on validation (budget {alarm['budget']:.1%})"]
+    return lines + [f"alarm: at P(high) >= {alarm['threshold']:.4g}: {found}{alarm['false_alarm_rate']:.1%} of the "
+                    f"others on validation (budget {alarm['budget']:.1%})"]

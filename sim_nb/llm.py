@@ -132,6 +132,7 @@ def _resolve(name):
     if name not in DOWNLOADS: return name
     path = cache_home()/'models'/name
     if not (path/'config.json').exists():
+        cache_folder('models', make=False)
         raise FileNotFoundError(f"LLM {name!r} is not on this machine yet (looked in {path}): "
                                 f"run `sim_download {name}` once, while online")
     return path

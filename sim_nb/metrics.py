@@ -20,8 +20,10 @@ def _ids(x, what):
     "Class ids as an int64 numpy vector"
     x = x.detach().cpu().numpy() if isinstance(x, torch.Tensor) else np.asarray(x)
     if x.size == 0: return np.zeros(0, np.int64)
-    if x.ndim != 1: raise ValueError(f"{what} has shape {list(x.shape)}: expected class ids [N]; take `argmax` of logits first")
-    if x.dtype.kind not in 'iub': raise ValueError(f"{what} holds {x.dtype}: expected class ids, whole numbers of an integer type")
+    if x.ndim != 1:
+        raise ValueError(f"{what} has shape {list(x.shape)}: expected class ids [N]; take `argmax` of logits first")
+    if x.dtype.kind not in 'iub':
+        raise ValueError(f"{what} holds {x.dtype}: expected class ids, whole numbers of an integer type")
     return x.astype(np.int64)
 
 def confusion(
@@ -35,7 +37,8 @@ def confusion(
     known = t != IGNORE_INDEX
     for what, x in (('predictions', p[known]), ('targets', t[known])):
         if x.size and not (0 <= x.min() and x.max() < n):
-            raise ValueError(f"{head} {what} hold class {x.max() if x.max() >= n else x.min()}: expected 0 to {n-1}, or {IGNORE_INDEX} for a missing target")
+            raise ValueError(f"{head} {what} hold class {x.max() if x.max() >= n else x.min()}: expected 0 to {n-1}, "
+                             f"or {IGNORE_INDEX} for a missing target")
     return np.bincount(t[known]*n + p[known], minlength=n*n).reshape(n, n)
 
 # %% ../nbs/31_metrics.ipynb #745b1655
@@ -94,7 +97,8 @@ def compute_metrics(
     action_preds, action_targets,  # the same for the action
 ) -> dict:                         # name -> float, or None without support; plain values
     "The metrics of one split, from predicted and true class ids"
-    cms = dict(risk=confusion('risk', risk_preds, risk_targets), reason=confusion('reason', reason_preds, reason_targets),
+    cms = dict(risk=confusion('risk', risk_preds, risk_targets),
+               reason=confusion('reason', reason_preds, reason_targets),
                action=confusion('action', action_preds, action_targets))
     used = np.bincount(_ids(risk_preds, 'risk_preds')) > 0
     return confusion_metrics(cms) | dict(risk_classes_predicted=int(used.sum()))
@@ -118,10 +122,12 @@ def _scored(score, targets):
     "Scores and truth (is it high?) of the labelled windows"
     score, targets = np.asarray(score, np.float64), np.asarray(targets)
     if score.shape != targets.shape or score.ndim != 1: raise ValueError(
-        f"scores {list(score.shape)} and risk labels {list(targets.shape)}: expected one number and one label per window [N]")
+        f"scores {list(score.shape)} and risk labels {list(targets.shape)}: expected one number and one label "
+        "per window [N]")
     known = targets != IGNORE_INDEX
     if np.isnan(score[known]).any(): raise ValueError(
-        f"the score of window {np.flatnonzero(known & np.isnan(score))[0]} is NaN: expected a number for each window with a risk label")
+        f"the score of window {np.flatnonzero(known & np.isnan(score))[0]} is NaN: expected a number for each window "
+        "with a risk label")
     return score[known], targets[known] == HIGH
 
 def high_ap(
@@ -143,7 +149,8 @@ def alarm_threshold(
     budget: float=BUDGET,   # share of the windows below high that may alarm
 ) -> float:                 # alarm when score >= threshold; None without a window below high
     "The lowest threshold within a budget of false alarms"
-    if not 0 <= budget < 1: raise ValueError(f"budget is {budget}: expected a share of the windows below high, such as 0.05")
+    if not 0 <= budget < 1:
+        raise ValueError(f"budget is {budget}: expected a share of the windows below high, such as 0.05")
     s, high = _scored(score, targets)
     below = np.sort(s[~high])[::-1]
     if not len(below): return None
@@ -169,7 +176,8 @@ def window_metrics(
     targets,    # true risk ids [N], -100 where missing
 ) -> dict:      # risk_high_ap, risk_high_recall_at_5 and _at_10, in percent of false alarms; None without both kinds
     "What the score is worth, window by window"
-    return dict(risk_high_ap=high_ap(score, targets), **{f'risk_high_recall_at_{100*b:.0f}': recall_at(score, targets, b) for b in BUDGETS})
+    return dict(risk_high_ap=high_ap(score, targets),
+                **{f'risk_high_recall_at_{100*b:.0f}': recall_at(score, targets, b) for b in BUDGETS})
 
 # %% ../nbs/31_metrics.ipynb #558ca294
 def high_score(
@@ -181,7 +189,8 @@ def high_score(
 # %% ../nbs/31_metrics.ipynb #832a7835
 class EpochRecord:
     "Predictions, labels and loss sums of one pass over a split"
-    def __init__(self): self.preds, self.targets, self.sums, self.high = {k: [] for k in HEADS}, {k: [] for k in HEADS}, {}, []
+    def __init__(self):
+        self.preds, self.targets, self.sums, self.high = {k: [] for k in HEADS}, {k: [] for k in HEADS}, {}, []
 
     def add(self,
         outputs: dict,  # of the model
@@ -253,4 +262,5 @@ def check_metric(
     "The name, or an error that lists the known ones"
     if name in known: return name
     near = [o for o in known if set(name.split('_')) <= set(o.split('_'))] or difflib.get_close_matches(name, known, 1)
-    raise KeyError(f"unknown metric {name!r}" + (f", did you mean {near[0]!r}?" if near else ':') + f" expected one of {list(known)}")
+    raise KeyError(f"unknown metric {name!r}" + (f", did you mean {near[0]!r}?" if near
+                                                 else ':') + f" expected one of {list(known)}")

@@ -19,11 +19,12 @@ def crossfit_thresholds(
     targets,               # true risk ids [N], -100 where missing
     groups,                # driver of each window [N], or drive
     budget: float=BUDGET,  # share of the windows below high that may alarm
-) -> list:                 # dicts group, threshold, high (windows), recall, false_alarms; shares are None without a window
+) -> list:                 # dicts group, threshold, high (windows), recall, false_alarms; None without a window
     "The threshold of all other drivers, judged on each driver"
     score, targets, groups = np.asarray(score, np.float64), np.asarray(targets), np.asarray(groups)
     names = list(dict.fromkeys(groups.tolist()))
-    if len(names) < 2: raise ValueError(f"all windows are of the driver {names[0]!r}: a threshold of others needs two or more drivers")
+    if len(names) < 2:
+        raise ValueError(f"all windows are of the driver {names[0]!r}: a threshold of others needs two or more drivers")
     def row(name):
         own = groups == name
         t = alarm_threshold(score[~own], targets[~own], budget)
@@ -79,10 +80,13 @@ def lead_times(
 def _times(seconds, drives):
     "Times as floats; within a drive they rise"
     t = np.asarray(seconds, np.float64)
-    if t.shape != drives.shape: raise ValueError(f"{len(t)} times but {len(drives)} windows: give the second of each window")
+    if t.shape != drives.shape:
+        raise ValueError(f"{len(t)} times but {len(drives)} windows: give the second of each window")
     back = np.flatnonzero((np.diff(t) <= 0) & (drives[1:] == drives[:-1]))
-    if len(back): raise ValueError(f"the time of window {back[0] + 1} is {t[back[0] + 1]:g} s after {t[back[0]]:g} s in the same drive: "
-                                   "expected rising times within a drive")
+    if len(back):
+        raise ValueError(f"the time of window {back[0] + 1} is {t[back[0] + 1]:g} s after {t[back[0]]:g} s in the "
+                         "same drive: "
+                         "expected rising times within a drive")
     return t
 
 # %% ../nbs/32_rare.ipynb #490f6efb
@@ -130,7 +134,8 @@ def event_metrics(
     caught, n, h = [o for o in leads if o is not None], len(leads), hours(drives, seconds)
     share = lambda k: k/n if n else None
     early = {f'event_recall_{a:g}s_before': share(sum(o >= a - 1e-9 for o in caught)) for a in AHEAD}
-    return dict(events=n, event_recall=share(len(caught)), median_lead_s=float(np.median(caught)) if caught else None, **early,
+    return dict(events=n, event_recall=share(len(caught)),
+                median_lead_s=float(np.median(caught)) if caught else None, **early,
                 false_alarms_per_hour=false_alarms(alarm, targets, drives, seconds)/h if h else None)
 
 def rare_metrics(
@@ -147,11 +152,12 @@ def rare_metrics(
     share = lambda m: float((s[m] >= t).mean()) if m.any() else None
     alarm = np.asarray(score) >= t if t is not None else np.zeros(len(score), bool)
     return dict(windows=len(s), high=int(high.sum()), **window_metrics(score, targets), threshold=t,
-                alarm_recall=share(high), alarm_false_rate=share(~high), **event_metrics(alarm, targets, drives, seconds))
+                alarm_recall=share(high), alarm_false_rate=share(~high),
+                **event_metrics(alarm, targets, drives, seconds))
 
 # %% ../nbs/32_rare.ipynb #45e20873
 def drive_interval(
-    measure,             # function of the numbers of windows (int [m], a drive may come twice) and a drive number for each -> float or None
+    measure,             # windows (int [m], a drive may come twice) and a drive number for each -> float or None
     drives,              # drive of each window [N]
     n: int=1000,         # draws
     level: float=.95,    # share of the draws inside
@@ -162,7 +168,8 @@ def drive_interval(
     own = [np.flatnonzero(drives == d) for d in np.unique(drives)]
     def draw():
         picked = rng.integers(0, len(own), len(own))
-        return measure(np.concatenate([own[i] for i in picked]), np.repeat(np.arange(len(picked)), [len(own[i]) for i in picked]))
+        return measure(np.concatenate([own[i] for i in picked]),
+                       np.repeat(np.arange(len(picked)), [len(own[i]) for i in picked]))
     values = [v for v in (draw() for _ in range(n)) if v is not None]
     if len(values) < n/2: return None, None
     return tuple(float(o) for o in np.quantile(values, [(1 - level)/2, (1 + level)/2]))
@@ -177,6 +184,7 @@ def _per_drive(alarm, targets, drives, seconds):
         return lead_times(*args), false_alarms(*args), hours(drives[i], seconds[i])
     return {d: one(d) for d in np.unique(drives)}
 
+# %% ../nbs/32_rare.ipynb #247bc3dd
 def _measures(score, targets, threshold, parts):
     "Measures of windows and of the events of some drives"
     s, high = _scored(score, targets)
@@ -185,11 +193,15 @@ def _measures(score, targets, threshold, parts):
     caught, h = [o for o in leads if o is not None], sum(p[2] for p in parts)
     share = lambda k: k/len(leads) if leads else None
     w = window_metrics(score, targets)
-    return {'AP of high': w['risk_high_ap'], 'recall at 5 % false alarms': w['risk_high_recall_at_5'], 'recall at 10 % false alarms': w['risk_high_recall_at_10'],
-            'alarm: high windows': rate(high), 'alarm: windows below high': rate(~high), 'events caught': share(len(caught)),
+    return {'AP of high': w['risk_high_ap'], 'recall at 5 % false alarms': w['risk_high_recall_at_5'],
+            'recall at 10 % false alarms': w['risk_high_recall_at_10'],
+            'alarm: high windows': rate(high), 'alarm: windows below high': rate(~high),
+            'events caught': share(len(caught)),
             **{f'events warned of {a:g} s before': share(sum(o >= a - 1e-9 for o in caught)) for a in AHEAD},
-            'lead, median, s': float(np.median(caught)) if caught else None, 'false alarms per hour': sum(p[1] for p in parts)/h if h else None}
+            'lead, median, s': float(np.median(caught)) if caught else None,
+            'false alarms per hour': sum(p[1] for p in parts)/h if h else None}
 
+# %% ../nbs/32_rare.ipynb #d633147a
 def rare_table(
     score,                  # float [N], larger for more danger
     targets,                # true risk ids [N]
@@ -203,7 +215,9 @@ def rare_table(
     alarm = np.zeros(len(score), bool) if threshold is None else score >= threshold
     per, names = _per_drive(alarm, targets, drives, seconds), np.unique(drives)
     at, rng = {d: np.flatnonzero(drives == d) for d in names}, np.random.default_rng(0)
-    def draw(ds): return _measures(*(x[np.concatenate([at[d] for d in ds])] for x in (score, targets)), threshold, [per[d] for d in ds])
+    def draw(ds):
+        return _measures(*(x[np.concatenate([at[d] for d in ds])] for x in (score, targets)), threshold,
+                         [per[d] for d in ds])
     value, draws = draw(names), [draw(rng.choice(names, len(names))) for _ in range(n)]
     def row(k, v):
         seen = [o[k] for o in draws if o[k] is not None]

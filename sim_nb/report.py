@@ -90,13 +90,17 @@ def _rare(page, p_high, targets, episodes, seconds, metadata):
     "How well high is found, and what the alarm and the seconds are worth"
     alarm, head = metadata.get('alarm') or {}, metadata.get('time_head') or {}
     page.table(rare_table(p_high, targets, episodes, seconds, alarm.get('threshold')))
-    page.text('Intervals: 95 % over drives. An event is a run of high windows; it is caught when an alarm stands in it or up to half a second before. '
-              'The lead counts from the first sustained alarm. A false alarm ends more than 1.5 s before the next event.')
+    page.text('Intervals: 95 % over drives. An event is a run of high windows; it is caught when an alarm stands in it '
+              'or up to half a second before. The lead counts from the first sustained alarm. '
+              'A false alarm ends more than 1.5 s before the next event.')
     if alarm.get('threshold') is not None: page.text(
-        f"The alarm sounds at P(high) >= {alarm['threshold']:.4g}: chosen on validation so that at most {alarm['budget']:.1%} of the windows below high alarm there.")
+        f"The alarm sounds at P(high) >= {alarm['threshold']:.4g}: chosen on validation so that at most "
+        f"{alarm['budget']:.1%} of the windows below high alarm there.")
     if not head: return
     if head.get('off'): return page.text(f"Time to risk: off, {head['off']}.")
-    page.text(f"Time to risk: heard with a share of {head['share']:.2f} on high or not, {head.get('share_below', head['share']):.2f} on the classes below. What its seconds mean on validation: the share of the windows whose label lies in the seconds that were said, sooner, or later.")
+    page.text(f"Time to risk: heard with a share of {head['share']:.2f} on high or not, "
+              f"{head.get('share_below', head['share']):.2f} on the classes below. What its seconds mean on validation: "
+              "the share of the windows whose label lies in the seconds that were said, sooner, or later.")
     page.table(head['said'])
 
 # %% ../nbs/36_report.ipynb #b1b44912
@@ -116,7 +120,8 @@ def run_report(
     page = Report(f'Run {run.path.name}', f"{len(episodes):,} windows of {len(np.unique(episodes))} test drives")
     page.heading('Against simpler models'); page.table(rows, best=('mean_f1', 'recall_high'))
     page.text('mean_f1: mean of the macro F1 of risk, reason and action. '
-              'recall_high: share of the high windows that were called high. false_alarms: share of the others that were called high.')
+              'recall_high: share of the high windows that were called high. '
+              'false_alarms: share of the others that were called high.')
     page.heading('Learning curves'); page.figure(_curves(run), 'training and validation')
     page.text('From here on the page is about the best epoch on validation, best.pt.')
     page.heading('Confusion'); page.figure(_confusions(preds, targets), 'rows: the truth')
@@ -127,7 +132,8 @@ def run_report(
     if not worst: page.text(f"No high moment was missed and there was no false alarm among {len(episodes):,} windows.")
     elif picture is None: page.text('This data has no pictures to show.')
     else:
-        page.figure(plot_frames([picture(i) for i in worst], [_title(i, probs, targets, left) for i in worst], width=2.4),
+        page.figure(plot_frames([picture(i) for i in worst],
+                                [_title(i, probs, targets, left) for i in worst], width=2.4),
                     'first the missed high moments, then the false alarms; at most one of each kind from a drive')
     one = episodes == _longest_story(targets, episodes)
     page.heading(f'One drive: episode {episodes[one][0]}')

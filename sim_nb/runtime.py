@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['log', 'GRAPHS', 'GRAPH_BACKENDS', 'FORMAT', 'LARGEST', 'FUSED', 'contract', 'read_manifest', 'check_calibration',
-           'not_guaranteed', 'check_finite', 'scaled', 'with_alarms', 'is_grave', 'OnnxSim', 'check_input',
-           'decode_arrays', 'fused_arrays']
+           'check_threshold', 'not_guaranteed', 'check_finite', 'scaled', 'with_alarms', 'is_grave', 'OnnxSim',
+           'check_input', 'decode_arrays', 'fused_arrays']
 
 # %% ../nbs/40_runtime.ipynb #6611a19a
 import json, logging, math
@@ -62,19 +62,32 @@ def _check_form(m, path):
         if not isinstance(o, dict) or not all(i.isdigit() and isinstance(n, str) for i, n in o.items()): _refuse(path, f'labels.{k} is {o!r:.60}: expected class names by number')
 
 # %% ../nbs/40_runtime.ipynb #ca11b002
+_FACTS = dict(temperatures=dict, certificate=dict, guarantee=str, data=dict, arithmetic=list)
+
 def check_calibration(
     calibration: dict,  # from a checkpoint or a `model.json`
     source,             # its file, for the error
 ):
     "Refuse a calibration that nobody can use"
+    def refuse(why): raise ValueError(f"{source}: {why}. Run sim_calibrate again")
     if not calibration: return
-    lacks = [k for k in ('temperatures', 'certificate', 'guarantee') if k not in calibration]
-    if lacks: raise ValueError(f"{source}: the calibration lacks {', '.join(lacks)}. Run sim_calibrate again")
+    if not isinstance(calibration, dict): refuse(f'the calibration is {calibration!r:.60}')
+    if lacks := [k for k in ('temperatures', 'certificate', 'guarantee') if k not in calibration]: refuse(f"the calibration lacks {', '.join(lacks)}")
+    wrong = [k for k, t in _FACTS.items() if not isinstance(calibration.get(k, t()), t)]
+    if wrong: refuse(f"calibration.{wrong[0]} is {calibration[wrong[0]]!r:.60}, expected a {_FACTS[wrong[0]].__name__}")
     bad = {k: v for k, v in calibration['temperatures'].items() if not (isinstance(v, (int, float)) and 0 < v < math.inf)}
-    if bad: raise ValueError(f"{source}: the temperatures {bad} are not finite numbers above 0. Run sim_calibrate again")
-    t = calibration['certificate'].get('threshold')
-    if t is not None and not (isinstance(t, (int, float)) and 0 <= t <= 1): raise ValueError(
-        f"{source}: the threshold {t!r} is no probability. Run sim_calibrate again")
+    if bad: refuse(f'the temperatures {bad} are not finite numbers above 0')
+    check_threshold(calibration['certificate'], 'calibration.certificate', source)
+
+def check_threshold(
+    of,      # a dict with a threshold, or None
+    what,    # its name, for the error
+    source,  # its file
+):
+    "Refuse a threshold on P(high) that is no probability: every comparison with it would be wrong"
+    t = of.get('threshold') if isinstance(of, dict) else of
+    if t is not None and not (type(t) in (int, float) and 0 <= t <= 1): raise ValueError(
+        f"{source}: the threshold of {what} is {t!r:.60}, which is no probability. Run sim_calibrate, or train, again")
 
 # %% ../nbs/40_runtime.ipynb #ca11b007
 def not_guaranteed(
@@ -162,7 +175,10 @@ class OnnxSim:
         self.F, self.dv = self.metadata['F'], self.metadata['dv']
         self.calibration = self.metadata.get('calibration') or {}
         check_calibration(self.calibration, folder)
-        self.time_head = TimeHead.from_dict(self.metadata['time_head']) if self.metadata.get('time_head') else None
+        check_threshold(self.metadata.get('alarm'), 'alarm', folder)
+        try: self.time_head = TimeHead.from_dict(self.metadata['time_head']) if self.metadata.get('time_head') else None
+        except ValueError as e: _refuse(self.folder/'model.json', e)
+        if self.time_head and len(self.time_head.weight) != self.dv: _refuse(self.folder/'model.json', f'time_head has {len(self.time_head.weight)} weights, expected {self.dv}')
         self.doubt = not_guaranteed(self.calibration, self.arithmetic, GRAPH_BACKENDS[precision], self.time_head and self.time_head.digest())
         if self.doubt: log.warning(f'{folder}: {self.doubt}')
 

@@ -236,7 +236,8 @@ def calibrate(
     outs = [held_out(o, ds, bs) for o in infs]
     fit, rest = _fit_and_rest(infs[0], outs[0], fit_data, fit_share, seed, bs)
     temperatures, refused = fit_temperatures(fit)
-    ps = np.stack([p_high(o.logits['risk'], temperatures['risk']) for o in outs])[:, np.isin(outs[0].episodes, rest.episodes)]
+    ps = np.stack([p_high(o.logits['risk'], temperatures['risk'])
+                   for o in outs])[:, np.isin(outs[0].episodes, rest.episodes)]
     p = ps.min(0)
     cert = certify(p, rest.labels['risk'], rest.episodes, recall, confidence, unit, within, MARGIN)
     if cert.certified: cert.false_alarm_rate = _false_alarms(ps.max(0), rest.labels['risk'], cert.threshold)
@@ -246,7 +247,8 @@ def calibrate(
                  fit_drives=len(np.unique(fit.episodes)))
     dt, share = window_seconds(ds), 1. if fit_data is not None else 1 - fit_share
     return plain(dict(temperatures=temperatures, refused=refused, certificate=cert.to_dict(),
-                      guarantee=in_words(cert, dt, share), dt=dt, arithmetic=[o.arithmetic for o in infs], time_head=inf.head_digest, data=facts,
+                      guarantee=in_words(cert, dt, share), dt=dt, arithmetic=[o.arithmetic for o in infs],
+                      time_head=inf.head_digest, data=facts,
                       date=datetime.now(timezone.utc).isoformat(timespec='seconds')))
 
 def _check_fit_data(inf, fit_data, prints, force):
@@ -256,12 +258,14 @@ def _check_fit_data(inf, fit_data, prints, force):
     if seen and not force: raise CalibrationError(
         f"fit_data is not held out from training: {'; '.join(seen)}. Give other drives, such as those of validation")
     if both := set(prints) & set(own): raise CalibrationError(
-        f"fit_data and data share {len(both)} drives: temperatures from the drives that certify make the guarantee void")
+        f"fit_data and data share {len(both)} drives: temperatures from the drives that certify make the "
+        "guarantee void")
 
 def _with_backends(inf, backends):
     "The model in each backend, the first one first"
     if isinstance(backends, str): backends = [backends]
-    return [inf if b == inf.backend else SimV0Inference(inf.opened, inf.device, b) for b in dict.fromkeys(backends or [inf.backend])]
+    return [inf if b == inf.backend else SimV0Inference(inf.opened, inf.device, b)
+            for b in dict.fromkeys(backends or [inf.backend])]
 
 def _fit_and_rest(inf, out, fit_data, share, seed, bs):
     "The part that fits temperatures and the part that certifies"
@@ -279,7 +283,9 @@ def write_calibrated(
     out=None,            # file to write; None: `calibrated.pt` beside the checkpoint
 ) -> Path:               # the file
     "A copy of the checkpoint that carries the calibration"
-    if checkpoint is None: raise CheckpointError("a Learner has no file that could carry the calibration: write it with learn.export() and calibrate that")
+    if checkpoint is None:
+        raise CheckpointError("a Learner has no file that could carry the calibration: "
+                              "write it with learn.export() and calibrate that")
     path = find_checkpoint(checkpoint)
     ckpt = read_checkpoint(path)
     ckpt['metadata'] = {**ckpt['metadata'], 'calibration': calibration}

@@ -32,7 +32,8 @@ def headline(
     d: dict,   # a decision of `SimStream.push`, or a prediction
 ) -> str:      # one line
     "The decision in words"
-    if d.get('risk') is None: return f"{d.get('code', 'no decision').replace('_', ' ')}: {d.get('action') or 'no action'}"
+    if d.get('risk') is None:
+        return f"{d.get('code', 'no decision').replace('_', ' ')}: {d.get('action') or 'no action'}"
     return f"{d['risk']}  {d['action'].replace('_', ' ')}  ({d['reason'].replace('_', ' ')}, {d['confidence']:.0%} sure)"
 
 # %% ../nbs/62_watch.ipynb #ff29e417
@@ -81,7 +82,8 @@ def overlay(
     for text, size, y in ((headline(decision), .44, .3), (numbers(decision), .3, .75)):
         font = _font(bar*size)
         draw.text((width//60, high + bar*y), _fit(draw, text, font, width*.97), fill=ink, anchor='lm', font=font)
-    if alarm_of(decision)[0]: draw.rectangle((0, 0, width-1, high-1), outline=RISK_COLORS['high'], width=max(3, width//80))
+    if alarm_of(decision)[0]:
+        draw.rectangle((0, 0, width-1, high-1), outline=RISK_COLORS['high'], width=max(3, width//80))
     return np.asarray(img)
 
 # %% ../nbs/62_watch.ipynb #7e41e221
@@ -179,7 +181,8 @@ def _page(pictures, path, fps, title, decisions):
         encode_video(pictures, f'{tmp}/drive.mp4', fps)
         video = base64.b64encode(Path(f'{tmp}/drive.mp4').read_bytes()).decode()
     with atomic_open(path, 'w') as f:
-        f.write(PAGE.format(title=html.escape(title), width=2*WIDTH, video=video, words=html.escape(in_words(decisions))))
+        f.write(PAGE.format(title=html.escape(title), width=2*WIDTH, video=video,
+                            words=html.escape(in_words(decisions))))
 
 ENDINGS = ('.mp4', '.html', '.png')
 
@@ -267,7 +270,8 @@ def picture(self: Replay,
     "One frame with its decision and the timeline"
     i = range(len(self))[i]
     frame = self.ds.read_frames([self.decisions[i]['row']])[0]
-    line, x = timeline(self.decisions, width, 2*(width//15), self.threshold), _columns([d['time'] for d in self.decisions], width)
+    line, x = (timeline(self.decisions, width, 2*(width//15), self.threshold),
+               _columns([d['time'] for d in self.decisions], width))
     return np.vstack([overlay(frame, self.decisions[i], width), until(line, int(x[i+1]))])
 
 @patch
@@ -276,7 +280,8 @@ def widget(self: Replay, width: int=WIDTH):
     import ipywidgets as w
     image, n = w.Image(value=_png(self.picture(0, width)), format='png', width=width), len(self)
     ms = max(int(1000*(self.decisions[-1]['time'] - self.decisions[0]['time'])/max(n - 1, 1)), 40)
-    play, slider = w.Play(max=n - 1, interval=ms), w.IntSlider(max=n - 1, readout=False, layout=w.Layout(width=f'{width - 130}px'))
+    play, slider = w.Play(max=n - 1, interval=ms), w.IntSlider(max=n - 1, readout=False,
+                                                               layout=w.Layout(width=f'{width - 130}px'))
     w.jslink((play, 'value'), (slider, 'value'))
     slider.observe(lambda c: setattr(image, 'value', _png(self.picture(c['new'], width))), 'value')
     return w.VBox([image, w.HBox([play, slider])])
@@ -302,7 +307,8 @@ def _ipython_display_(self: Replay):
 @sim_watch.runs
 def main(a):  # the words of `sim_watch`
     "`sim_watch`: a drive with its decisions as a video, a page or a strip"
-    if Path(a.out).suffix not in ENDINGS: raise ValueError(f"--out {a.out}: expected a file that ends in {', '.join(ENDINGS)}")
+    if Path(a.out).suffix not in ENDINGS:
+        raise ValueError(f"--out {a.out}: expected a file that ends in {', '.join(ENDINGS)}")
     check_writable(a.out, '--out', parents=True)
     inf = SimV0Inference(a.checkpoint, a.device, a.backend).open_as(a.set, a.trust_code)
     drive = int(a.drive) if a.drive and a.drive.isdigit() else a.drive
