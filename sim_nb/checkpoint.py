@@ -291,7 +291,12 @@ class _Calibration(_Facts):
     time_head: str|None = None
 
 class _Alarm(_Facts): threshold: _Share|None; budget: _Share = 0.; recall: _Share|None = None; false_alarm_rate: _Share|None = None
-class _TimeHead(_Facts): share: _Share; off: str|None = None; said: list[dict] = []; losses: list[dict] = []
+class _TimeHead(_Facts):
+    share: _Share
+    share_below: _Share|None = None  # not there: as `share`
+    off: str|None = None
+    said: list[dict] = []
+    losses: list[dict]|dict = []
 
 class _Metadata(_Facts):
     llm_fingerprint: _Digest|None = None

@@ -1312,7 +1312,7 @@ def summary(self: SimLearner) -> str:
 
 # %% ../nbs/34_learner.ipynb #9cb0cded
 from .metrics import BUDGET, alarm_threshold, high_score
-from .timehead import NoTimeHead, RIDGE, SECONDS, SPEED, choose_share, seconds_table, share_losses
+from .timehead import NoTimeHead, RIDGE, SECONDS, SPEED, choose_shares, seconds_table, share_losses
 from .timehead import fit_time_head as fit_head
 
 # %% ../nbs/34_learner.ipynb #73d409ce
@@ -1353,22 +1353,26 @@ def fit_time_head(self: SimLearner,
 
 # %% ../nbs/34_learner.ipynb #41381ee9
 def _hear(learn, model, head, valid):
-    "Give the model the head with the share that validation asks for; what was found"
+    "Give the model the head with the shares that validation asks for; what was found"
     if not (valid['risk'] != IGNORE_INDEX).any():
         raise NoTimeHead("no validation window has a risk label: nothing says how much the head is worth")
     raw = learn.get_preds()[0]['risk_logits'].numpy()
     log_s = head.log_seconds(valid['feats'], valid['speed'])
     rows = share_losses(head.log_probs(log_s), raw, valid['risk'], valid['known'])
-    share = choose_share(rows)
-    best = min(rows, key=lambda o: o['loss'])
-    found = dict(share=share, slope=head.slope, losses=[dict(rows[0]), best],
+    share, below = choose_shares(rows)
+    cost = lambda k: None if rows[0][k] is None else [rows[0][k], min(o[k] for o in rows)]  # without it, at best
+    found = dict(share=share, share_below=below, slope=head.slope, losses={k: cost(k) for k in ('high', 'below')},
                  said=seconds_table(head, log_s[valid['known']], valid['risk'][valid['known']]))
-    if not share:
-        return found | dict(off=f"on validation it does not help (loss {best['loss']:.4f} at best, "
-                                f"{rows[0]['loss']:.4f} without it)")
+    if not share + below: return found | dict(off=f"on validation it does not help ({_costs(found['losses'])})")
     from sim_nb.model import TimeToRisk
-    model.time_head = TimeToRisk.of(dataclasses.replace(head, share=share)).to(learn.dls.device)
+    model.time_head = TimeToRisk.of(dataclasses.replace(head, share=share, share_below=below)).to(learn.dls.device)
     return found
+
+def _costs(losses):
+    "What the head is worth on validation, in words"
+    if isinstance(losses, list): return f"loss {losses[1]['loss']:.4f} at best, {losses[0]['loss']:.4f} without it"  # older
+    return ', '.join(f"{dict(high='high or not', below='below high')[k]}: {v[1]:.4f} nats at best, {v[0]:.4f} without it"
+                     for k, v in losses.items() if v)
 
 @patch
 def fit_alarm(self: SimLearner,
@@ -1421,9 +1425,8 @@ def _head_lines(metadata):
     "What was chosen, in one or two lines"
     head, alarm = metadata['time_head'], metadata['alarm']
     if off := head.get('off'): lines = [f'time to risk: off, {off}']
-    else:
-        lines = [f"time to risk: heard with a share of {head['share']:.2f} (loss on validation "
-                 f"{head['losses'][1]['loss']:.4f}, {head['losses'][0]['loss']:.4f} without it)"]
+    else: lines = [f"time to risk: heard with a share of {head['share']:.2f} on high, "
+                   f"{head.get('share_below', head['share']):.2f} below ({_costs(head['losses'])})"]
     if alarm['threshold'] is None: return lines + ['alarm: no threshold, validation has no labelled window below high']
     found = '' if alarm['recall'] is None else f"{alarm['recall']:.2f} of {alarm['high']} high windows, "
     return lines + [f"alarm: at P(high) >= {alarm['threshold']:.4g}: {found}{alarm['false_alarm_rate']:.1%} of the "

@@ -364,7 +364,7 @@ class TimeToRisk(nn.Module):
         dv: int,  # width of the vision features
     ):
         super().__init__()
-        for k, v in dict(weight=torch.zeros(dv), bias=0., slope=1., seconds=SECONDS, share=0.).items():
+        for k, v in dict(weight=torch.zeros(dv), bias=0., slope=1., seconds=SECONDS, share=0., share_below=0.).items():
             self.register_buffer(k, torch.as_tensor(v, dtype=torch.float32))
 
     @classmethod
@@ -422,8 +422,10 @@ def fused(self: SimV0Model,
     feats, t = self.last_features(inputs).to(raw.device), inputs[TELEMETRY].to(raw.device)
     known = inputs['telemetry_mask'].to(raw.device)[:, SPEED] if 'telemetry_mask' in inputs else torch.ones_like(t[:, SPEED], dtype=torch.bool)
     log_s = head.to(raw.device).log_seconds(feats, t[:, SPEED].where(known, t.new_tensor(1.)))
-    a = (head.share*known)[:, None]
-    logp = (a*head.log_probs(log_s) + (1 - a)*raw.float().log_softmax(1)).log_softmax(1)
+    log_time, log_model = head.log_probs(log_s), raw.float().log_softmax(1)
+    high, rest = ((a*log_time + (1 - a)*log_model).log_softmax(1) for a in ((o*known)[:, None] for o in (head.share, head.share_below)))
+    below = high[:, :-1].logsumexp(1, keepdim=True) - rest[:, :-1].logsumexp(1, keepdim=True)
+    logp = torch.cat([rest[:, :-1] + below, high[:, -1:]], 1)
     return out | dict(risk_logits=logp, confidence=logp.max(1, keepdim=True)[0].exp().logit(1e-6),
                       seconds_left=log_s.exp().where(known, t.new_tensor(float('nan'))))
 
@@ -472,6 +474,7 @@ def load_trainable_state_dict(self: SimV0Model,
 ):
     "Load what `trainable_state_dict` gave; any difference is an error that names it"
     head = {k for k in state if k.startswith('time_head.')}
+    if head: state = {'time_head.share_below': state['time_head.share'], **state}  # one share, in older states
     self.time_head = TimeToRisk(self.dv).to(self.task_token.device) if head else None  # older states have none
     own = self.trainable_state_dict()
     bad = [f'{k} is missing' for k in own.keys() - state.keys()]

@@ -98,7 +98,8 @@ def _rare(page, p_high, targets, episodes, seconds, metadata):
         f"{alarm['budget']:.1%} of the windows below high alarm there.")
     if not head: return
     if head.get('off'): return page.text(f"Time to risk: off, {head['off']}.")
-    page.text(f"Time to risk: heard with a share of {head['share']:.2f}. What its seconds mean on validation: "
+    page.text(f"Time to risk: heard with a share of {head['share']:.2f} on high or not, "
+              f"{head.get('share_below', head['share']):.2f} on the classes below. What its seconds mean on validation: "
               "the share of the windows whose label lies in the seconds that were said, sooner, or later.")
     page.table(head['said'])
 
