@@ -1102,7 +1102,8 @@ def how_opened(
     first, *names = inspect.signature(cls).parameters
     path, *rest = [*args, kwargs.get(first)][:1] + list(args[1:])
     said = {k: _plain(v) for k, v in {**dict(zip(names, rest)), **{k: v for k, v in kwargs.items() if k != first}}.items()}
-    return dict(dataset_class_path=name, dataset_kwargs=said, path=str(path) if isinstance(path, (str, Path)) else None)
+    file = getattr(ds, 'data_file', None)  # what a data file beside the data said
+    return dict(dataset_class_path=name, dataset_kwargs=said, path=str(path) if isinstance(path, (str, Path)) else None) | (dict(data_file=file) if file else {})
 
 def _plain(o):
     "Lists for tuples, text for paths"

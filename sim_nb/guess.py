@@ -212,7 +212,7 @@ def guess_channels(p, nums):
         key, cols = f'telemetry.{c.name}', at.get(c.name, [])
         if not cols: _no_column(p, c, at, left); continue
         k = cols[0]
-        if bad := set(k) & set('*') or k.count('[') > 1 or k.startswith('-'): p.todo.append(f'{key}: the column {k!r} cannot be named here: rename it'); tel[c.name] = None; continue
+        if '*' in k or k.count('[') > 1 or k.startswith('-'): p.todo.append(f'{key}: the column {k!r} cannot be named here: rename it'); tel[c.name] = None; continue
         said, seen = named_unit(k, c.unit), units[c.name[0]]
         unit = said or seen
         tel[c.name] = k if unit in (None, 'm/s2', 'rad/s', 'm/s') else f'{k} in {unit}'
