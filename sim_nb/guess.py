@@ -217,6 +217,7 @@ def guess_channels(p, nums):
         unit = said or seen
         tel[c.name] = k if unit in (None, 'm/s2', 'rad/s', 'm/s') else f'{k} in {unit}'
         p.notes[key] = _why(c, nums[k], said, seen)
+        cols = [k] + [o for o in cols[1:] if np.nanmedian(np.abs(nums[o] - nums[k])) > .2*np.nanstd(nums[k])]  # others say the same
         if len(cols) > 1: p.todo.append(f"{key}: {', '.join(cols)} look alike: {k} was taken")
         if said and seen and said != seen: p.todo.append(f'{key}: the name {k} says {said}, its values look like {seen}')
     _gravity(p, nums, at)
