@@ -753,6 +753,7 @@ CONFIGS = {  # text of the file, or {key: value}; then None: must be refused, 'a
 def configs(c):
     import yaml
     change, must = c.pick(CONFIGS)
+    c.whole = c.what == 'good'
     base = dict(data=dict(dataset_class_path=DUMMY['data.dataset_class_path'], train_split_path='dummy:train:16',
         val_split_path='dummy:val:8', batch_size=8, dataset_kwargs=dict(dv=8)),
                 model=dict(llm_name_or_path=LLM, dv=8, d=32), training=dict(epochs=2, device='cpu'),
