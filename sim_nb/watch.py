@@ -34,7 +34,8 @@ def headline(
     "The decision in words"
     if d.get('risk') is None:
         return f"{d.get('code', 'no decision').replace('_', ' ')}: {d.get('action') or 'no action'}"
-    return f"{d['risk']}  {d['action'].replace('_', ' ')}  ({d['reason'].replace('_', ' ')}, {d['confidence']:.0%} sure)"
+    action, reason = (d[k].replace('_', ' ') for k in ('action', 'reason'))
+    return f"{d['risk']}  {action}  ({reason}, {d['confidence']:.0%} sure)"
 
 # %% ../nbs/62_watch.ipynb #ff29e417
 def alarm_of(
@@ -164,7 +165,8 @@ def strip(
 PAGE = """<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <title>{title}</title><style>body{{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:1rem auto;padding:0 1rem}}
 video{{width:100%;max-width:{width}px}}</style></head><body><h1>{title}</h1>
-<video controls autoplay loop muted playsinline src="data:video/mp4;base64,{video}"></video><p>{words}</p></body></html>"""
+<video controls autoplay loop muted playsinline src="data:video/mp4;base64,{video}"></video>
+<p>{words}</p></body></html>"""
 
 def in_words(
     decisions: list,   # of one drive
@@ -270,8 +272,8 @@ def picture(self: Replay,
     "One frame with its decision and the timeline"
     i = range(len(self))[i]
     frame = self.ds.read_frames([self.decisions[i]['row']])[0]
-    line, x = (timeline(self.decisions, width, 2*(width//15), self.threshold),
-               _columns([d['time'] for d in self.decisions], width))
+    line = timeline(self.decisions, width, 2*(width//15), self.threshold)
+    x = _columns([d['time'] for d in self.decisions], width)
     return np.vstack([overlay(frame, self.decisions[i], width), until(line, int(x[i+1]))])
 
 @patch
@@ -280,8 +282,8 @@ def widget(self: Replay, width: int=WIDTH):
     import ipywidgets as w
     image, n = w.Image(value=_png(self.picture(0, width)), format='png', width=width), len(self)
     ms = max(int(1000*(self.decisions[-1]['time'] - self.decisions[0]['time'])/max(n - 1, 1)), 40)
-    play, slider = w.Play(max=n - 1, interval=ms), w.IntSlider(max=n - 1, readout=False,
-                                                               layout=w.Layout(width=f'{width - 130}px'))
+    play = w.Play(max=n - 1, interval=ms)
+    slider = w.IntSlider(max=n - 1, readout=False, layout=w.Layout(width=f'{width - 130}px'))
     w.jslink((play, 'value'), (slider, 'value'))
     slider.observe(lambda c: setattr(image, 'value', _png(self.picture(c['new'], width))), 'value')
     return w.VBox([image, w.HBox([play, slider])])
