@@ -340,9 +340,8 @@ def report(
     done: dict,      # guard -> list of `drive`
 ) -> str:            # markdown
     "Contacts per 100 m with their intervals, and what it costs"
-    head = ('guard', 'drives', 'people, forwards', 'things, forwards', 'others', 'near misses',
-            'needless stops', 'm', 'lost',
-            'impact m/s', 'warning s')
+    head = ('guard', 'drives', 'people, forwards', 'things, forwards', 'others', 'near misses', 'needless stops',
+            'm', 'lost', 'impact m/s', 'warning s')
     lines = ['| ' + ' | '.join(head) + ' |', '|' + '---|'*len(head)]
     for name, rows in done.items():
         q, m = rates(rows), sum(r['metres'] for r in rows)
@@ -352,10 +351,9 @@ def report(
         none = done.get('none') if name != 'none' else None
         lost = f"{against(rows, none)['lost']:.0%}" if none else ''
         warn = warnings(rows, none) if none else []
+        middle = lambda x, n: f'{np.median(x):.{n}f}' if x else ''
         row = [name, str(len(rows)), cell('person, forwards'), cell('thing, forwards'), f'{other:.1f}',
-               cell('near misses'),
-               cell('needless stops'), f'{m:.0f}', lost, *(f'{np.median(o):.{n}f}' if o else ''
-                                                           for o, n in ((speeds, 2), (warn, 1)))]
+               cell('near misses'), cell('needless stops'), f'{m:.0f}', lost, middle(speeds, 2), middle(warn, 1)]
         lines.append('| ' + ' | '.join(row) + ' |')
     return '\n'.join(lines)
 
