@@ -18,8 +18,8 @@ Each fault is one forked process with a folder of its own. It ends in one of
 
 The promise is that only the first two occur.
 """
-import argparse, contextlib, dis, hashlib, importlib, io, json, logging, math, os, re, resource, shutil, signal, stat, sys
-import tempfile, time, traceback, warnings, zipfile, zlib
+import argparse, contextlib, dis, hashlib, importlib, io, json, logging, math, os, re, resource, shutil, signal, stat
+import sys, tempfile, time, traceback, warnings, zipfile, zlib
 from configparser import ConfigParser
 from fractions import Fraction
 from pathlib import Path

@@ -8,8 +8,8 @@ __all__ = ['RISKS', 'REASONS', 'ACTIONS', 'HEADS', 'CHANNELS', 'load_config', 'l
            'TelemetryStats', 'episode_split', 'seed_everything', 'Drives', 'FrameFolder', 'LeRobotDataset',
            'LeRobotWriter', 'ActionRule', 'WorldDataset', 'make_world', 'audit', 'load_encoder', 'cached_dataset',
            'SimV0Model', 'compute_metrics', 'sim_dataloaders', 'sim_learner', 'load_learner', 'SimInterpretation',
-           'baseline_table', 'train', 'SimV0Inference', 'SimStream', 'run_drive', 'export', 'held_out', 'calibrate',
-           'corrupt', 'FeatureScore', 'metric_report', 'replay', 'overlay', 'Path', 'np', 'plt', 'torch']
+           'baseline_table', 'train', 'SimV0Inference', 'SimStream', 'run_drive', 'export', 'HubModel', 'held_out',
+           'calibrate', 'corrupt', 'FeatureScore', 'metric_report', 'replay', 'overlay', 'Path', 'np', 'plt', 'torch']
 
 # %% ../nbs/80_all.ipynb #550d5a6e
 from pathlib import Path
@@ -37,6 +37,7 @@ from .train import train
 from .inference import SimV0Inference
 from .stream import SimStream, run_drive
 from .export import export
+from .hub import HubModel
 from .heldout import held_out
 from .trust import calibrate
 from .ood import corrupt, FeatureScore
@@ -63,6 +64,7 @@ _all_ = ['RISKS', 'REASONS', 'ACTIONS', 'HEADS', 'CHANNELS',
          'SimV0Inference',
          'SimStream', 'run_drive',
          'export',
+         'HubModel',
          'held_out',
          'calibrate',
          'corrupt', 'FeatureScore',

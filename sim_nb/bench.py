@@ -52,6 +52,7 @@ from .checkpoint import read_checkpoint, save_checkpoint
 from .model import SimV0Model
 from .inference import OneLaunch
 from .stream import SimStream
+from .guard import SimGuard
 from .vision import encode_plain, load_encoder
 from .cache import FeatureCache, cache_features, cached_dataset, frames_identity
 from .encode import FastPath, one_thread
@@ -448,19 +449,23 @@ def stream(setup):
     with tempfile.TemporaryDirectory() as d:
         model, ckpt = stream_checkpoint(setup, d, enc)
         live = SimStream(ckpt, **dict(backend='int8', encoder='onnx' if onnx else 'fused'), deadline_s=1.)
+        guard = SimGuard(live.inf, encoder='onnx' if onnx else 'fused', deadline_s=1.)
     plain, ticks, turn = whole_window(model, enc, frames), itertools.count(), itertools.cycle(range(7, len(frames)))
     push = lambda: live.push(frames[(i := next(ticks)) % len(frames)], np.zeros(8), i/10)
-    for _ in range(7): push()
+    steps = itertools.count()
+    guarded = lambda: guard.push(frames[(i := next(steps)) % len(frames)], np.zeros(8), i/10, (.5, .1))
+    for _ in range(7): push(); guarded()
     ways = dict(plain=lambda: plain(next(turn)), ours=push)
     t = {p: in_turns(ways, setup.seconds, run=10, pause=p) for p in (0., .05)}
     with busy_programs(os.cpu_count()): t['busy'] = in_turns(ways, setup.seconds, pause=.05)
-    if wrong := {k: v for k, v in live.codes.items() if k not in ('ok', 'warming_up')}:
-        raise RuntimeError(f"the stream did not decide: {wrong}, {live.last['detail']}")
-    what = {0.: 'one decision from a 224x224 frame', .05: 'the same, live: 50 ms after the last one',
-            'busy': f'the same, beside {os.cpu_count()} busy programs'}
+    alone, under = (np.median(o)*1e3 for o in in_turns(dict(stream=push, guard=guarded), setup.seconds, run=10).values())
+    if wrong := {k: v for k, v in (live.codes + guard.stream.codes).items() if k not in ('ok', 'warming_up')}: raise RuntimeError(
+        f"the stream did not decide: {wrong}, {live.last['detail']}, {guard.stream.last['detail']}")
+    what = {0.: 'one decision from a 224x224 frame', .05: 'the same, live: 50 ms after the last one', 'busy': f'the same, beside {os.cpu_count()} busy programs'}
     ms = {p: [np.median(t[p][k])*1e3 for k in ways] for p in t}
     return [Row('stream', what[p], 'ms', a, b, a/b, target=10. if p == 0 else None,
-                note=f"{percentiles(t[p]['ours'])}; plain {percentiles(t[p]['plain'])}") for p, (a, b) in ms.items()]
+                note=f"{percentiles(t[p]['ours'])}; plain {percentiles(t[p]['plain'])}") for p, (a, b) in ms.items()] + [
+            Row('stream', 'a guard against its stream, per decision', 'ms', alone, under, alone/under, note='the stream alone beside the same stream under `SimGuard`')]
 
 # %% ../nbs/71_bench.ipynb #46316c0c
 class FilePerWindow(Dataset):

@@ -53,7 +53,7 @@ def export_graph(
     model: nn.Module,   # a `SimV0Model`, in fp32
     path,               # .onnx file to write
 ) -> Path:              # the file
-    "Features and telemetry -> logits as one graph; the telemetry statistics are inside, and with a time-to-risk head `FUSED` stands beside the raw logits"
+    "Features and telemetry -> logits as one graph; with a time-to-risk head `FUSED` stands beside the raw logits"
     model = features_model(model).eval()
     dtype = next(model.llm.net.parameters()).dtype
     if dtype != torch.float32:
@@ -96,7 +96,7 @@ def _llm_products(path):
 def quantize_graph(
     src,             # .onnx file in fp32
     dst,             # .onnx file to write
-    keep: tuple=(),  # products of the LLM that stay in fp32: parts of their names in the model, e.g. ('h.0.', 'mlp.c_proj')
+    keep: tuple=(),  # products of the LLM that stay in fp32, by parts of their names, e.g. ('h.0.', 'mlp.c_proj')
 ) -> Path:           # the second file
     "A graph whose LLM has 8-bit weights"
     need('onnxruntime')
@@ -111,8 +111,7 @@ def quantize_graph(
     del graph.graph.value_info[:]  # ONNX Runtime 1.30 turns weights round, and then finds the old shapes there
     try:
         quantize_dynamic(graph, str(dst), op_types_to_quantize=['MatMul'], per_channel=True,
-                         weight_type=QuantType.QInt8,
-                         nodes_to_exclude=outside + [f'{o}_MatMul' for o in outside])
+                         weight_type=QuantType.QInt8, nodes_to_exclude=outside + [f'{o}_MatMul' for o in outside])
     finally: logging.getLogger().setLevel(level)
     return Path(dst)
 

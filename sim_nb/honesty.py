@@ -18,7 +18,7 @@ import re
 from dataclasses import asdict, dataclass
 import numpy as np
 from scipy import stats
-from .labels import HEADS, HIGH, IGNORE_INDEX, REASONS
+from .labels import COLUMN, HEADS, HIGH, IGNORE_INDEX, REASONS
 from .metrics import confusion, confusion_metrics, interval_ends
 
 # %% ../nbs/54_honesty.ipynb #b58d013e
@@ -103,7 +103,7 @@ def speed_slices(
 ) -> tuple:            # name of the slice of each window [N]; all names
     "Windows by how fast the rover drives"
     names = np.array([f'{a:g} to {b:g} m/s' for a, b in zip(edges, edges[1:])] + [f'{edges[-1]:g} m/s and more'])
-    v = abs(np.asarray(telemetry)[:, 6])
+    v = abs(np.asarray(telemetry)[:, COLUMN['v']])
     return names[np.clip(np.searchsorted(edges, v, side='right') - 1, 0, len(names) - 1)], list(names)
 
 def reason_slices(
@@ -254,11 +254,11 @@ def metric_report(
     seen = seen_before(inf.metadata, data, prints)
     if both := set(prints) & set(cal.get('data', {}).get('prints', [])):
         seen.append(f"{len(both)} of {len(prints)} drives certified the threshold")
+    intervals = metric_intervals(preds, out.labels, out.episodes, confidence)
     return dict(seen=seen, guarantee=inf.unguaranteed() or cal.get('guarantee'), windows=len(y),
                 drives=len(np.unique(out.episodes)),
                 dt=dt, within=within, arithmetic=inf.arithmetic,
-                metrics={k: asdict(o) for k, o in metric_intervals(preds, out.labels, out.episodes,
-                                                                   confidence).items()},
+                metrics={k: asdict(o) for k, o in intervals.items()},
                 confidence=confidence_table(out, T)[:4 if T else 2],
                 alarms={k: judge(a) for k, a in alarm_rules(inf, out).items()})
 

@@ -69,10 +69,11 @@ def certified_backends(
     if (calibration or {}).get('certificate', {}).get('threshold') is None: return None
     return {o.split(',')[0].split()[0] for o in calibration.get('arithmetic', ['torch'])}
 
+# %% ../nbs/42_inference.ipynb #8fb4bf15
 class SimV0Inference:
     "A trained model, rebuilt from its checkpoint"
     def __init__(self,
-        checkpoint_path,  # a checkpoint file, a run folder and then its best one, a Learner, or what `open_checkpoint` gave
+        checkpoint_path,  # a checkpoint file, a run folder (its best one), a Learner, or what `open_checkpoint` gave
         device='cpu',     # 'cpu', 'cuda', 'cuda:1', 'mps'
         backend='torch',  # a word of `backend`, see `words`; 'torch' is the reference
     ):
@@ -81,8 +82,8 @@ class SimV0Inference:
         self.path, self.epoch, self.metrics = self.opened.path, self.opened.epoch, self.opened.metrics
         check_calibration(self.metadata.get('calibration'), self.opened.name)
         self.frame_spacing_s, self.said = self.opened.frame_spacing_s, set()
-        self.model = self.opened.build(SimV0Model, **({} if backend == 'torch'
-                                                      or str(device) != 'cpu' else dict(frozen_dtype='fp32')))
+        needs_fp32 = backend != 'torch' and str(device) == 'cpu'  # the other backends take the weights in fp32
+        self.model = self.opened.build(SimV0Model, **(dict(frozen_dtype='fp32') if needs_fp32 else {}))
         self.device = self._to(device)
         self.pic = VIS_FEATS if self.model.encoder is None else FRAMES
         self.backend, self.run = choose_backend(self.model, backend,
@@ -96,25 +97,29 @@ class SimV0Inference:
     @metadata.setter
     def metadata(self, md): self.opened.metadata = md
 
-    def _say_calibrated(self, asked):
-        if not isinstance(asked, (str, Path)) or not Path(asked).is_dir(): return
-        other = self.path.with_name('calibrated.pt')
-        if other.is_file() and not self.metadata.get('calibration'): log.warning(
-            f"{self.path.name} is not calibrated, {other} is: give that file to use its calibration")
-
-    def _to(self, device):
-        try: device = torch.empty(0, device=device).device
-        except (RuntimeError, AssertionError) as e:
-            raise ValueError(f"device {str(device)!r} cannot be used: {str(e).splitlines()[0]}") from None
-        self.model.to(device).eval().requires_grad_(False)
-        return device
-
     def __repr__(self):
         m = self.metadata
         apart = f'frames {self.frame_spacing_s:.3g} s apart' if self.frame_spacing_s else 'frame spacing unknown'
         return (f"SimV0Inference({self.opened.where!r}, epoch {self.epoch}: {m['llm_name_or_path']}, "
-                f"{self.pic} [{m['F']}, {m['dv']}], "
-                f"{apart}, {self.backend} on {self.device})")
+                f"{self.pic} [{m['F']}, {m['dv']}], {apart}, {self.backend} on {self.device})")
+
+# %% ../nbs/42_inference.ipynb #54b55746
+@patch
+def _say_calibrated(self: SimV0Inference, asked):
+    "Point to the calibrated checkpoint beside the one that a folder gave"
+    if not isinstance(asked, (str, Path)) or not Path(asked).is_dir(): return
+    other = self.path.with_name('calibrated.pt')
+    if other.is_file() and not self.metadata.get('calibration'): log.warning(
+        f"{self.path.name} is not calibrated, {other} is: give that file to use its calibration")
+
+@patch
+def _to(self: SimV0Inference, device):
+    "Bring the model to a device, ready to answer"
+    try: device = torch.empty(0, device=device).device
+    except (RuntimeError, AssertionError) as e:
+        raise ValueError(f"device {str(device)!r} cannot be used: {str(e).splitlines()[0]}") from None
+    self.model.to(device).eval().requires_grad_(False)
+    return device
 
 # %% ../nbs/42_inference.ipynb #f06b8a74
 @patch(as_prop=True)
@@ -182,7 +187,7 @@ def alarms(self: SimV0Inference,
 def predict(self: SimV0Inference,
     batch,                # (inputs, targets), inputs dict, or list of samples
     probabilities=False,  # add the probability of every class
-) -> list:     # one dict per sample: risk, reason, action (names), confidence (0..1), sample_id when given, then `alarms`
+) -> list:     # a dict per sample: risk, reason, action (names), confidence (0..1), sample_id when given, then `alarms`
     "Predictions for a batch"
     if isinstance(batch, list): batch = collate_fn(batch)
     inputs = batch[0] if isinstance(batch, tuple) else batch
@@ -322,7 +327,7 @@ def check_backend(
     data,                 # a split's path, or a dataset
     n=None,               # windows to use, spread over the data; None: all
     bs=1,                 # windows per batch; 1 as in live use
-) -> dict:                # max_error, mean_error of the logits; share of equal answers per head, and the smallest of them
+) -> dict:                # max_error, mean_error of the logits; share of equal answers per head, and their smallest
     "How far a backend is from the fp32 model"
     ds, ref = inf.open_data(data), _reference(inf)
     if n and n < len(ds): ds = ds.subset([int(i*len(ds)/n) for i in range(n)])

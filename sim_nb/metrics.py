@@ -247,7 +247,8 @@ def interval_ends(
 import difflib
 
 # %% ../nbs/31_metrics.ipynb #c087c413
-METRICS = LOSSES + ('confidence_loss', *compute_metrics([], [], [], [], [], []), *window_metrics([], []))  # every name of an epoch's result
+# every name of an epoch's result
+METRICS = LOSSES + ('confidence_loss', *compute_metrics([], [], [], [], [], []), *window_metrics([], []))
 
 def lower_is_better(
     name: str,  # of a metric
@@ -262,5 +263,5 @@ def check_metric(
     "The name, or an error that lists the known ones"
     if name in known: return name
     near = [o for o in known if set(name.split('_')) <= set(o.split('_'))] or difflib.get_close_matches(name, known, 1)
-    raise KeyError(f"unknown metric {name!r}" + (f", did you mean {near[0]!r}?" if near
-                                                 else ':') + f" expected one of {list(known)}")
+    hint = f", did you mean {near[0]!r}?" if near else ':'
+    raise KeyError(f"unknown metric {name!r}{hint} expected one of {list(known)}")

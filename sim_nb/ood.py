@@ -175,10 +175,10 @@ class FeatureScore:
     k: int=2              # which neighbour counts
 
     def to_dict(self):
+        import torch  # a checkpoint holds tensors; a robot has only the score
         return {k: torch.tensor(v) if isinstance(v, np.ndarray) else v for k, v in asdict(self).items()}
     @classmethod
-    def from_dict(cls, d):
-        return cls(**{k: v.numpy() if isinstance(v, torch.Tensor) else v for k, v in d.items()})
+    def from_dict(cls, d): return cls(**{k: v.numpy() if hasattr(v, 'numpy') else v for k, v in d.items()})
 
 # %% ../nbs/53_ood.ipynb #23184427
 def _unit(x, n=1):

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['log', 'CODES', 'ALARM', 'STREAM_ENCODERS', 'RATE_FACTOR', 'fail_safe', 'check_frame', 'check_telemetry', 'seconds',
-           'check_clock', 'check_age', 'check_skew', 'frame_encoder', 'stream_encoder', 'SimStream', 'valid',
-           'run_drive']
+           'check_clock', 'check_age', 'check_skew', 'frame_encoder', 'stream_encoder', 'LiveStream', 'SimStream',
+           'valid', 'run_drive', 'drive_windows', 'drive_frames']
 
 # %% ../nbs/43_stream.ipynb #35d59719
 import difflib, functools, logging, math, threading, time
@@ -189,8 +189,42 @@ def stream_encoder(
     "The encoder whose features the model takes"
     return inf.encoder()
 
+# %% ../nbs/43_stream.ipynb #fe7d1b56
+class LiveStream:
+    "The clockwork of a stream; `_features` and `_answer` are for who inherits"
+    def __init__(self,
+        F: int,                 # frames of a window
+        frame_spacing_s=None,   # usual time between two frames in training, seconds; None: not known
+        max_gap_s=None,         # longest time between two frames of one window, seconds; None: 2.5 times `frame_spacing_s`, or .25
+        max_age_s=.5,           # from this age on a decision is stale, seconds
+        deadline_s=.1,          # longest time a decision may take, seconds
+        frame_shape=None,       # (H, W, 3) of the camera; None: that of the first good frame
+        clock=time.perf_counter,  # measures how long a decision takes, seconds
+        max_skew_s=.1,          # longest time between a reading and its frame, seconds; needs `telemetry_t` in `push`
+        frozen_s=.5,            # so long may the picture stay the same while the rover moves, seconds; None: for ever
+        stuck_s=1.5,            # so long may the reading stay the same while the rover moves, seconds; None: for ever
+        blind=True,             # black, white and flat pictures decide nothing
+    ):
+        if max_gap_s is None: max_gap_s = 2.5*frame_spacing_s if frame_spacing_s is not None else .25
+        for k, v in dict(frame_spacing_s=frame_spacing_s, max_gap_s=max_gap_s, max_age_s=max_age_s, deadline_s=deadline_s,
+                         max_skew_s=max_skew_s, frozen_s=frozen_s, stuck_s=stuck_s).items():
+            if v is not None and not v > 0: raise ValueError(f"{k}: expected seconds above 0, got {v}")
+        self.F, self.frame_spacing_s, self.max_gap_s, self.max_age_s = F, frame_spacing_s, max_gap_s, max_age_s
+        self.deadline_s, self.max_skew_s, self.clock = deadline_s, max_skew_s, clock
+        self.senses = Senses(frozen_s, stuck_s, blind)
+        self.camera_shape = tuple(frame_shape) if frame_shape else None
+        self.lock = threading.Lock()
+        self.reset()
+
+    def _features(self, frame):
+        "Features of one frame, uint8 [H, W, 3]: what the ring keeps"
+        raise NotImplementedError(f'{type(self).__name__} has no encoder')
+    def _answer(self, ring, telemetry):
+        "The decision for the F features of the ring and a reading, float32 [8]: risk, reason, action, confidence, and `ALARM` where known"
+        raise NotImplementedError(f'{type(self).__name__} has no model')
+
 # %% ../nbs/43_stream.ipynb #8f8b82ca
-class SimStream:
+class SimStream(LiveStream):
     "Live decisions: one frame in, one decision out"
     def __init__(self,
         source,                 # a checkpoint, a run folder, a Learner, or a `SimV0Inference`
@@ -211,26 +245,20 @@ class SimStream:
         self.inf = source if isinstance(source, SimV0Inference) else SimV0Inference(source, device or 'cpu', backend)
         if device is not None and torch.empty(0, device=device).device != self.inf.device: raise ValueError(
             f"device {str(device)!r} is not that of the given SimV0Inference, {str(self.inf.device)!r}: give one of the two")
-        self.frame_spacing_s = self.inf.frame_spacing_s if frame_spacing_s is None else frame_spacing_s
-        if max_gap_s is None: max_gap_s = 2.5*self.frame_spacing_s if self.frame_spacing_s is not None else .25
-        for k, v in dict(frame_spacing_s=self.frame_spacing_s, max_gap_s=max_gap_s, max_age_s=max_age_s, deadline_s=deadline_s, max_skew_s=max_skew_s, frozen_s=frozen_s, stuck_s=stuck_s).items():
-            if v is not None and not v > 0: raise ValueError(f"{k}: expected seconds above 0, got {v}")
-        self.max_gap_s, self.max_age_s, self.deadline_s, self.max_skew_s, self.clock = max_gap_s, max_age_s, deadline_s, max_skew_s, clock
-        self.senses = Senses(frozen_s, stuck_s, blind)
-        self.camera_shape = tuple(frame_shape) if frame_shape else None
+        spacing = self.inf.frame_spacing_s if frame_spacing_s is None else frame_spacing_s
+        super().__init__(self.inf.model.F, spacing, max_gap_s, max_age_s, deadline_s, frame_shape, clock, max_skew_s, frozen_s, stuck_s, blind)
         self.cached = self.inf.model.encoder is None
         self.encoder = stream_encoder(self.inf).to(self.inf.device)
         self.encode = frame_encoder(self.encoder, encoder)
         self.run = self.inf.run if isinstance(self.inf.run, (OnnxBackend, OneLaunch)) else features_model(self.inf.run)
-        self.lock = threading.Lock()
-        self.reset(); self.warm_up()
+        self.warm_up()
 
 # %% ../nbs/43_stream.ipynb #bcb0397f
 @patch
-def reset(self: SimStream):
+def reset(self: LiveStream):
     "Forget all frames, decisions and statistics; waits for a push that is under way"
     with self.lock:
-        self.ring = deque(maxlen=self.inf.model.F)
+        self.ring = deque(maxlen=self.F)
         self.frame_shape = self.camera_shape
         self.senses.reset()
         self.steps, self.warned = deque(maxlen=max(self.ring.maxlen - 1, 3)), False
@@ -239,6 +267,7 @@ def reset(self: SimStream):
 
 # %% ../nbs/43_stream.ipynb #24a01486
 @patch
+@torch.inference_mode()
 def _features(self: SimStream, frame):
     "Features of one frame, as training saw them: float32 [dv]"
     x = self.encode(frame[None])[0].float().cpu()
@@ -248,10 +277,10 @@ def _features(self: SimStream, frame):
 
 @patch
 @torch.inference_mode()
-def _answer(self: SimStream, feats, telemetry):
+def _answer(self: SimStream, ring, telemetry):
     "The model's decision for one window"
     dev = self.inf.device
-    x = {VIS_FEATS: feats[None].to(dev), TELEMETRY: torch.from_numpy(telemetry)[None].to(dev)}
+    x = {VIS_FEATS: torch.stack(ring)[None].to(dev), TELEMETRY: torch.from_numpy(telemetry)[None].to(dev)}
     raw = self.inf.model.fused(check_finite(self._logits(x)), x)
     out = self.inf.calibrated(raw)
     return decode(out)[0] | self.inf.alarms(out, raw)[0]
@@ -262,21 +291,19 @@ def _logits(self: SimStream, inputs):
     return {k: torch.from_numpy(v) for k, v in self.run.graph(**{k: v.numpy() for k, v in inputs.items()}).items() if k not in FUSED}
 
 @patch
-@torch.inference_mode()
-def warm_up(self: SimStream,
+def warm_up(self: LiveStream,
     n: int = 3,  # decisions to make
 ):
     "Run everything on an empty picture"
-    m = self.inf.model
     for _ in range(n):
         x = self._features(np.zeros(self.frame_shape or (224, 224, 3), np.uint8))
-        self._answer(x.expand(m.F, -1), np.zeros(len(CHANNELS), np.float32))
+        self._answer([x]*self.F, np.zeros(len(CHANNELS), np.float32))
 
 # %% ../nbs/43_stream.ipynb #9d253647
 RATE_FACTOR = 2.  # a camera may be up to so many times faster or slower than in training
 
 @patch
-def _take(self: SimStream, frame, t, now=None, x=None):
+def _take(self: LiveStream, frame, t, now=None, x=None):
     "Check times and frame, and put the features into the ring; code and detail"
     code, detail = check_clock(t, self.last_t, self.max_gap_s)
     age, why = check_age(seconds(t), now, self.max_age_s) if now is not None else ('ok', '')
@@ -293,7 +320,7 @@ def _take(self: SimStream, frame, t, now=None, x=None):
     return (age, why) if code == 'ok' else (code, f'{detail}; {o}' if (o := self._rate_doubt()) else detail)
 
 @patch
-def _sense(self: SimStream, frame, t, x):
+def _sense(self: LiveStream, frame, t, x):
     "Do camera and sensors live? What a dead one showed is forgotten, so that it decides nothing later"
     sight, what = self.senses.see(frame, t, x is not None and bool(moving(x)))
     full = len(self.ring) == self.ring.maxlen   # a replay has one reading for the frames before its first decision
@@ -302,31 +329,29 @@ def _sense(self: SimStream, frame, t, x):
     return (sight, what) if sight != 'ok' else (felt, why)
 
 @patch
-def _rate_doubt(self: SimStream):
+def _rate_doubt(self: LiveStream):
     "Why the frame rate is not that of training, by the usual time between the last frames; said once in the log"
-    if len(self.steps) < max(self.inf.model.F - 1, 1): return ''
+    if len(self.steps) < max(self.F - 1, 1): return ''
     doubt = spacing_doubt(float(np.median(self.steps)), self.frame_spacing_s, RATE_FACTOR)
     if doubt and not self.warned: log.warning(f'the stream says stop until its frame rate is right: {doubt}')
     self.warned |= bool(doubt)
     return doubt
 
 @patch
-@torch.inference_mode()
-def _decide(self: SimStream, frame, telemetry, t, now=None, telemetry_t=None):
+def _decide(self: LiveStream, frame, telemetry, t, now=None, telemetry_t=None):
     "One decision, or an exception"
     x, felt, about = check_telemetry(telemetry)
     code, detail = self._take(frame, t, now, x)
     if code == 'ok': code, detail = check_skew(seconds(t), telemetry_t, self.max_skew_s)
     if code != 'ok': return fail_safe(code, t, detail)
     if felt != 'ok': return fail_safe(felt, t, about)
-    F = self.inf.model.F
-    if len(self.ring) < F: return fail_safe('warming_up', t, f'{len(self.ring)} of {F} frames')
-    if self.frame_spacing_s and F > 1 and (doubt := self._rate_doubt()): return fail_safe('wrong_rate', t, doubt)
-    return dict(time=t, **self._answer(torch.stack(list(self.ring)), x), code='ok', detail='')
+    if len(self.ring) < self.F: return fail_safe('warming_up', t, f'{len(self.ring)} of {self.F} frames')
+    if self.frame_spacing_s and self.F > 1 and (doubt := self._rate_doubt()): return fail_safe('wrong_rate', t, doubt)
+    return dict(time=t, **self._answer(list(self.ring), x), code='ok', detail='')
 
 # %% ../nbs/43_stream.ipynb #5942e85a
 @patch
-def push(self: SimStream,
+def push(self: LiveStream,
     frame,      # uint8 [H, W, 3], RGB
     telemetry,  # 8 numbers, in the units of `CHANNELS`
     t,          # time of the frame, seconds, on any clock that goes forward
@@ -339,7 +364,7 @@ def push(self: SimStream,
     finally: self.lock.release()
 
 @patch
-def _push(self: SimStream, frame, telemetry, t, now, telemetry_t):
+def _push(self: LiveStream, frame, telemetry, t, now, telemetry_t):
     start = self.clock()
     try: d = self._decide(frame, telemetry, t, now, telemetry_t)
     except Exception as e:
@@ -351,20 +376,20 @@ def _push(self: SimStream, frame, telemetry, t, now, telemetry_t):
     return self._keep(d)
 
 @patch
-def _in_time(self: SimStream, d, now, took):
+def _in_time(self: LiveStream, d, now, took):
     "The answer, unless it came after the deadline or its frame is too old by now"
     code, why = ('ok', '') if now is None else check_age(seconds(d['time']), seconds(now) + took, self.max_age_s)
     if code != 'ok': return fail_safe(code, d['time'], why)
     return self._too_late(d, took) if took > self.deadline_s else d
 
 @patch
-def _too_late(self: SimStream, d, took):
+def _too_late(self: LiveStream, d, took):
     "An answer after the deadline: the safer one of its action and that of the table"
     late = fail_safe('late', d['time'], f"{took*1e3:.1f} ms, at most {self.deadline_s*1e3:.1f}")
     return dict(late, action='stop' if is_grave(d) else late['action'], **{k: d[k] for k in ALARM if k in d})
 
 @patch
-def _keep(self: SimStream, d):
+def _keep(self: LiveStream, d):
     "Remember a decision and count it"
     self.codes[d['code']] += 1
     if d['code'] in ('ok', 'late'): self.times.append(d['latency_ms'])
@@ -373,13 +398,13 @@ def _keep(self: SimStream, d):
     return dict(d)
 
 @patch
-def _count(self: SimStream, d):
+def _count(self: LiveStream, d):
     self.codes[d['code']] += 1
     return d
 
 # %% ../nbs/43_stream.ipynb #3858f369
 @patch
-def decide(self: SimStream,
+def decide(self: LiveStream,
     now,     # seconds, on the clock of the frames
 ) -> dict:   # as from `push`
     "The decision that holds at this moment"
@@ -390,7 +415,7 @@ def decide(self: SimStream,
 
 # %% ../nbs/43_stream.ipynb #d2f09d0e
 @patch
-def stats(self: SimStream) -> dict:  # counts, and milliseconds over the last 10,000 decisions
+def stats(self: LiveStream) -> dict:  # counts, and milliseconds over the last 10,000 decisions
     "How the stream has run since the last reset"
     ms = np.array(self.times)
     q = {f'p{o}_ms': float(np.percentile(ms, o)) if len(ms) else None for o in (50, 95, 99)}
@@ -418,11 +443,14 @@ def run_drive(
     ds = data if hasattr(data, 'iter_frames') else stream.inf.opened.open_data(data)
     rate = fps or getattr(ds, 'fps', None)
     if not rate: raise ValueError(f"{type(ds).__name__} does not say its frame rate: give fps")
-    own = _windows_of(ds, episode)
+    own = drive_windows(ds, episode)
     stream.reset()
     return list(_replay(stream, ds, own, rate))
 
-def _windows_of(ds, episode):
+def drive_windows(
+    ds,             # windows over frames
+    episode=None,   # which drive, by its number or its name; None: the first
+):                  # int [n], their numbers
     "The windows of one drive"
     eps = np.zeros(len(ds), int) if ds.episodes is None else np.asarray(ds.episodes)
     ids = list(dict.fromkeys(eps.tolist()))
@@ -435,8 +463,12 @@ def _windows_of(ds, episode):
     raise ValueError(f"no episode {episode!r}" + (f", did you mean {' or '.join(near)}?" if near else ':') +
                      f" expected one of {len(known)}: {', '.join(known[:20])}{' ...' if len(known) > 20 else ''}")
 
-def _replay(stream, ds, own, rate):
-    "Decisions for the frames of some windows"
+def drive_frames(
+    ds,     # windows over frames, a `FrameDataset`
+    own,    # numbers of windows of one drive
+    rate,   # frame rows per second
+):          # yields row, uint8 [H, W, 3], reading [8], seconds since the first
+    "The frames of some windows, as far apart as in a window"
     rows = np.asarray(ds.rows[own])
     ends = {int(r): w for r, w in zip(rows[:, -1], own)}
     wanted = {int(r): w for w, rs in zip(own[::-1], rows[::-1]) for r in rs} | ends  # a frame before the first window's end has that window's reading
@@ -444,6 +476,12 @@ def _replay(stream, ds, own, rate):
     for row, img in ds.iter_frames(first):
         if row > max(wanted): break
         if row not in wanted or (row - first) % step: continue
-        d = stream.push(img, ds.telemetry[wanted[row]], (row - first)/rate)
+        yield row, img, ds.telemetry[wanted[row]], (row - first)/rate
+
+def _replay(stream, ds, own, rate):
+    "Decisions for the frames of some windows"
+    ends = {int(r): w for r, w in zip(np.asarray(ds.rows[own])[:, -1], own)}
+    for row, img, x, t in drive_frames(ds, own, rate):
+        d = stream.push(img, x, t)
         true = int(ds.labels['risk_id'][ends[row]]) if row in ends else -100
         yield dict(d, row=row, risk_true=HEADS['risk'].classes[true] if true >= 0 else None)

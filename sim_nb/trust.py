@@ -211,6 +211,31 @@ def fit_temperatures(
 # %% ../nbs/51_trust.ipynb #30060898
 MARGIN = .01  # log-odds of P(high)
 
+def _check_fit_data(inf, fit_data, prints, force):
+    "Temperatures from drives of training make a model too sure, those from drives that certify make the guarantee void"
+    own = episode_prints(inf.open_data(fit_data))
+    seen = seen_before(inf.metadata, fit_data, own, ['train'])
+    if seen and not force: raise CalibrationError(
+        f"fit_data is not held out from training: {'; '.join(seen)}. Give other drives, such as those of validation")
+    if both := set(prints) & set(own): raise CalibrationError(
+        f"fit_data and data share {len(both)} drives: "
+        "temperatures from the drives that certify make the guarantee void")
+
+# %% ../nbs/51_trust.ipynb #a7af4b80
+def _with_backends(inf, backends):
+    "The model in each backend, the first one first"
+    if isinstance(backends, str): backends = [backends]
+    return [inf if b == inf.backend else SimV0Inference(inf.opened, inf.device, b)
+            for b in dict.fromkeys(backends or [inf.backend])]
+
+def _fit_and_rest(inf, out, fit_data, share, seed, bs):
+    "The part that fits temperatures and the part that certifies"
+    if fit_data is not None: return held_out(inf, fit_data, bs), out
+    if not 0 <= share < 1: raise ValueError(f"fit_share is {share}: expected a share from 0 to below 1")
+    if share == 0 or len(np.unique(out.episodes)) < 2: return out.subset(np.arange(0)), out
+    return [out.subset(i) for i in episode_split(out.episodes, (share, 1 - share), seed)]
+
+# %% ../nbs/51_trust.ipynb #a81f4380
 def calibrate(
     inf,                     # a `SimV0Inference`
     data,                    # held-out drives: a split's path, or a dataset
@@ -236,43 +261,19 @@ def calibrate(
     outs = [held_out(o, ds, bs) for o in infs]
     fit, rest = _fit_and_rest(infs[0], outs[0], fit_data, fit_share, seed, bs)
     temperatures, refused = fit_temperatures(fit)
-    ps = np.stack([p_high(o.logits['risk'], temperatures['risk'])
-                   for o in outs])[:, np.isin(outs[0].episodes, rest.episodes)]
+    certifies = np.isin(outs[0].episodes, rest.episodes)
+    ps = np.stack([p_high(o.logits['risk'], temperatures['risk']) for o in outs])[:, certifies]
     p = ps.min(0)
     cert = certify(p, rest.labels['risk'], rest.episodes, recall, confidence, unit, within, MARGIN)
     if cert.certified: cert.false_alarm_rate = _false_alarms(ps.max(0), rest.labels['risk'], cert.threshold)
     name = lambda x: str(x) if isinstance(x, (str, Path)) else None
     facts = dict(path=name(data), prints=prints, seen=seen, drives=len(np.unique(rest.episodes)), windows=len(p),
-                 fit_path=name(fit_data),
-                 fit_drives=len(np.unique(fit.episodes)))
+                 fit_path=name(fit_data), fit_drives=len(np.unique(fit.episodes)))
     dt, share = window_seconds(ds), 1. if fit_data is not None else 1 - fit_share
     return plain(dict(temperatures=temperatures, refused=refused, certificate=cert.to_dict(),
                       guarantee=in_words(cert, dt, share), dt=dt, arithmetic=[o.arithmetic for o in infs],
                       time_head=inf.head_digest, data=facts,
                       date=datetime.now(timezone.utc).isoformat(timespec='seconds')))
-
-def _check_fit_data(inf, fit_data, prints, force):
-    "Temperatures from drives of training make a model too sure, those from drives that certify make the guarantee void"
-    own = episode_prints(inf.open_data(fit_data))
-    seen = seen_before(inf.metadata, fit_data, own, ['train'])
-    if seen and not force: raise CalibrationError(
-        f"fit_data is not held out from training: {'; '.join(seen)}. Give other drives, such as those of validation")
-    if both := set(prints) & set(own): raise CalibrationError(
-        f"fit_data and data share {len(both)} drives: temperatures from the drives that certify make the "
-        "guarantee void")
-
-def _with_backends(inf, backends):
-    "The model in each backend, the first one first"
-    if isinstance(backends, str): backends = [backends]
-    return [inf if b == inf.backend else SimV0Inference(inf.opened, inf.device, b)
-            for b in dict.fromkeys(backends or [inf.backend])]
-
-def _fit_and_rest(inf, out, fit_data, share, seed, bs):
-    "The part that fits temperatures and the part that certifies"
-    if fit_data is not None: return held_out(inf, fit_data, bs), out
-    if not 0 <= share < 1: raise ValueError(f"fit_share is {share}: expected a share from 0 to below 1")
-    if share == 0 or len(np.unique(out.episodes)) < 2: return out.subset(np.arange(0)), out
-    return [out.subset(i) for i in episode_split(out.episodes, (share, 1 - share), seed)]
 
 # %% ../nbs/51_trust.ipynb #7f25624d
 def _place(path, out): return path.with_name('calibrated.pt') if out is None else Path(out)

@@ -275,7 +275,8 @@ def shown_size(
     im,         # an open picture
 ) -> tuple:     # (H, W) as it is shown, before it is decoded
     "Height and width, turned as EXIF says"
-    return im.size if orientation(im) in (5, 6, 7, 8) else im.size[::-1]
+    turned = im.format != 'TIFF' and orientation(im) in (5, 6, 7, 8)  # the size of a TIFF is turned when it is opened
+    return im.size if turned else im.size[::-1]
 
 # %% ../nbs/11_video.ipynb #12ce2fcf
 def _to_rgb(im, path):
