@@ -40,7 +40,8 @@ class TimeHead:
     share: float=0.           # of its word on high or not, 0..1
     share_below: float=None   # of its word on none, low or medium, 0..1; None: as `share`
 
-    def to_dict(self): return asdict(self) | dict(weight=np.asarray(self.weight).tolist(), seconds=list(self.seconds), share_below=self.below)
+    def to_dict(self):
+        return asdict(self) | dict(weight=np.asarray(self.weight).tolist(), seconds=list(self.seconds), share_below=self.below)
     @property
     def below(self): return self.share if self.share_below is None else self.share_below
     @classmethod
@@ -48,11 +49,13 @@ class TimeHead:
         "What `to_dict` gave; anything else is an error that names the field"
         try:
             new = cls(**{**d, 'weight': np.asarray(d['weight'], np.float64), 'seconds': tuple(d['seconds'])})
-            numbers = [new.bias, new.slope, new.share, *new.seconds]
+            numbers = [new.bias, new.slope, new.share, new.below, *new.seconds]
             ok = new.weight.ndim == 1 and np.isfinite(new.weight).all() and all(isinstance(o, (int, float)) and math.isfinite(o) for o in numbers)
         except (TypeError, ValueError, KeyError): ok = False
-        if not (ok and 0 <= new.share <= 1 and new.slope > 0 and len(new.seconds) == 3 and new.seconds[0] > new.seconds[1] > new.seconds[2] > 0):
-            raise ValueError(f'time_head: expected weight, bias, slope > 0, three falling seconds and a share in 0..1, came {str(d)[:80]}')
+        if not (ok and 0 <= new.share <= 1 and 0 <= new.below <= 1 and new.slope > 0 and len(new.seconds) == 3
+                and new.seconds[0] > new.seconds[1] > new.seconds[2] > 0):
+            raise ValueError(f'time_head: expected weight, bias, slope > 0, three falling seconds and shares in 0..1, '
+                             f'came {str(d)[:80]}')
         return new
 
 # %% ../nbs/19_timehead.ipynb #c3329d86
@@ -192,7 +195,7 @@ def share_losses(
     risk,           # int [N], -100 where missing
     known=None,     # bool [N], was the speed measured? None: everywhere
     shares=tuple(i/20 for i in range(21)),  # to try; the first is the model alone
-) -> list:          # dicts share, high (nats, high or not), below (nats, which of the others); per window; `high` is None without both kinds
+) -> list:          # dicts share; high (nats per window, high or not; None without both kinds); below (nats, which other)
     "What each share would cost"
     risk = np.asarray(risk)
     use, rows = risk != IGNORE_INDEX, []
@@ -201,7 +204,8 @@ def share_losses(
         logp = fuse(log_time, risk_logits, a, known)[use]
         below = np.logaddexp.reduce(logp[:, :-1], axis=1)
         which = np.where(high, 0., below - logp[np.arange(len(y)), y])
-        rows.append(dict(share=float(a), high=float(-np.where(high, logp[:, -1], below).mean()) if 0 < high.sum() < len(high) else None, below=float(which.mean())))
+        cost = float(-np.where(high, logp[:, -1], below).mean()) if 0 < high.sum() < len(high) else None
+        rows.append(dict(share=float(a), high=cost, below=float(which.mean())))
     return rows
 
 def choose_shares(
