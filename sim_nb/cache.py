@@ -251,6 +251,7 @@ def _make(self: FeatureCache):
         raise named(e, self.part, f'the features of {self.shape[0]} frames ({size/1e6:.3g} MB)') from None
     self.write(done=0, crcs=[])
 
+# %% ../nbs/24_cache.ipynb #78f4be8b
 @patch
 def begin(self: FeatureCache,
     force=False,  # write over a cache that was made of something else, or that is finished
@@ -267,6 +268,7 @@ def begin(self: FeatureCache,
     self._make()
     return 0
 
+# %% ../nbs/24_cache.ipynb #546ea0d0
 @patch
 def open(self: FeatureCache,
     verify=True,  # look at the checksums; False: it was just done
@@ -288,6 +290,7 @@ def _check_finite(f, row, ds):
         raise ValueError(f"frame {row+bad[0]} of {type(ds).__name__}: its features are NaN, infinite or above 65504. "
                          "Look at the frame; if it is fine, try dtype='fp32', or another encoder")
 
+# %% ../nbs/24_cache.ipynb #24a0d002
 @patch
 @contextmanager
 def _rows(self: FeatureCache):
@@ -302,6 +305,7 @@ def _rows(self: FeatureCache):
             except OSError as e: raise named(e, self.part, 'the features') from None
         yield put
 
+# %% ../nbs/24_cache.ipynb #24a0d003
 @patch
 def fill(self: FeatureCache,
     ds,                # a `FrameDataset`
@@ -353,6 +357,7 @@ def _may_write(cache, cache_dir, force, dtype):
         return False
     return True
 
+# %% ../nbs/24_cache.ipynb #1a9b4c75
 def cache_features(
     ds,               # a `FrameDataset`
     encoder,          # an `Encoder`, or its name
@@ -371,7 +376,7 @@ def cache_features(
         done = cache.begin(force, dtype)
         if done and dtype == 'auto' and cache.dtype:
             log.info(f"the features in {cache.path} are encoded in {cache.dtype}")
-            dtype = cache.dtype  # an interrupted run goes on as it began
+            dtype = cache.dtype  # an interrupted run resumes as it began
         if done < cache.shape[0]:
             device = device or ('cuda' if torch.cuda.is_available() and dtype != 'onnx' else 'cpu')
             cache.fill(ds, enc, done, bs, dtype, device, progress)

@@ -79,7 +79,7 @@ def overlay(
     img = Image.new('RGB', (width, high + bar), RISK_COLORS[risk] if ok else NO_RISK)
     img.paste(Image.fromarray(np.asarray(frame)).resize((width, high), Image.Resampling.BILINEAR))
     draw, ink = ImageDraw.Draw(img), 'white' if not ok or risk == 'high' else 'black'
-    for text, size, y in ((headline(decision), .44, .3), (numbers(decision), .3, .75)):
+    for text, size, y in ((headline(decision), .38, .3), (numbers(decision), .3, .75)):
         font = _font(bar*size)
         draw.text((width//60, high + bar*y), _fit(draw, text, font, width*.97), fill=ink, anchor='lm', font=font)
     if alarm_of(decision)[0]:
