@@ -217,7 +217,7 @@ def plan_rows(
     return plan
 
 # %% ../nbs/70_ablate.ipynb #7aa4f91c
-def judge_split(cfg): return 'test' if cfg.data.test_split_path else 'val'
+def judge_split(cfg): return cfg.data.split_names()[-1]
 
 class Splits:
     "Training split and the split to judge on, by config; opened once"

@@ -228,7 +228,10 @@ sim_drive = Command('sim_drive', 'closed_loop:main', 'Drive in a closed loop and
 
 # %% ../nbs/06_cli.ipynb #8a415168
 sim_check = Command('sim_check', 'check:main', 'Look for defects, contradictions and leaks in a dataset.',
-    DATA.but(help='folder of a LeRobot dataset, of drives with a frames.csv, or of one drive'),
+    [word('drives', 'folder of a LeRobot dataset, of drives with a CSV each, or of one drive', nargs='?', metavar='DRIVES'),
+     DATA.but(help='the same, as the other commands say it', required=False)],
+    word('--write-map', 'propose DRIVES/sim_data.yaml, which says what the columns mean; every command finds it there', action='store_true'),
+    word('--force', 'with --write-map: also over a file that is there', action='store_true'),
     word('--against', 'other splits, to look for leaks', nargs='+', default=[], metavar='SPLIT'),
     word('--out', 'report to write: an .html page, or the findings as .json', type=report_file),
     word('--F', 'frames per window (default: of the config, or 8)', type=positive),
@@ -239,7 +242,7 @@ sim_check = Command('sim_check', 'check:main', 'Look for defects, contradictions
     word('--class', 'open the data with this dataset class, e.g. sim_nb.data.DummySimDataset', dest='cls',
          metavar='PATH'),
     word('--no-frames', 'leave the pictures out: fast', action='store_true'),
-    epilog='Exit code: 0 no errors, 1 errors in the data, 2 a wrong argument.')
+    epilog='Exit code: 0 no errors, 1 errors in the data or an open question of --write-map, 2 a wrong argument.')
 
 # %% ../nbs/06_cli.ipynb #18628f4b
 sim_cache = Command('sim_cache', 'cache:main',
@@ -270,6 +273,7 @@ sim_train = Command('sim_train', 'train:main',
     'Train a SIM from a config, or resume a run. Without --config and --resume: the quickstart.',
     [CONFIG.but(help='path of a YAML file, or the name of a packaged config such as sim_v0.yaml'),
      word('--resume', 'resume the run in this folder', metavar='RUN')],
+    word('--data', 'folder of your drives: data.train_split_path, with the config rover_lerobot unless --config names one', metavar='DRIVES'),
     SET, TRUST,
     word('--init-from', 'start from the weights of this run or checkpoint file (training.init_from)', metavar='RUN'),
     word('--stop-after', 'stop when epoch N is done', type=positive, metavar='N'),

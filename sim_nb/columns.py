@@ -16,6 +16,8 @@ from dataclasses import dataclass
 import numpy as np
 from fastcore.basics import patch
 from .labels import ACTIONS, CHANNELS, HEADS, IGNORE_INDEX, beyond_limit
+from .config import ConfigError
+from .datafile import DataFile, Described, split_unit
 from .data import DatasetError, FrameDataset
 
 # %% ../nbs/12_columns.ipynb #78fbabce
@@ -44,17 +46,20 @@ class Source:
 # %% ../nbs/12_columns.ipynb #fc78571c
 def parse_source(
     text,        # text as in the table above, a number, or a `Source`
+    measures=None,  # unit of the channel, or 's' for times; None: any
 ) -> Source:     # what it means
     "Read one entry of a telemetry map"
     if isinstance(text, Source): return text
+    try: text, factor = split_unit(text, measures)
+    except ConfigError as e: raise DatasetError('telemetry map', 'a unit that is known', str(e), 'Correct the entry') from None
     if isinstance(text, (int, float)) and math.isfinite(text): return Source(None, None, float(text))
     m = re.fullmatch(r'\s*(-?)\s*([^\[\]*\s-][^\[\]*]*?)\s*(?:\[([^\]]+)\])?\s*(?:\*\s*([-+.\deE]+))?\s*', str(text))
-    try: scale = float(m[4] or 1) * (-1 if m[1] else 1)
+    try: scale = float(m[4] or 1) * (-1 if m[1] else 1) * factor
     except (TypeError, ValueError):
         raise DatasetError('telemetry map', "'column', 'column[element]', '-column * scale' or a number", repr(text),
                            'Correct the entry') from None
     element = int(m[3]) if m[3] and m[3].isdigit() else m[3]
-    try: return Source(None, None, float(str(text)))
+    try: return Source(None, None, float(str(text))*factor)
     except ValueError: return Source(m[2], element, scale)
 
 # %% ../nbs/12_columns.ipynb #62f9e1da
@@ -85,7 +90,7 @@ def telemetry_map(
         raise DatasetError('telemetry map', f'a source for each of {names}', came,
                            'Name a column, or write 0 for a sensor that the rover does not have, '
                            "e.g. {'preset': 'frodobots', 'v': 0}")
-    return {n: parse_source(spec[n]) for n in names}
+    return {c.name: parse_source(spec[c.name], c.unit) for c in CHANNELS}
 
 # %% ../nbs/12_columns.ipynb #86468bc1
 def find_source(
@@ -597,6 +602,19 @@ def frames_key(
     "A short name for which frame each row is, so that a feature cache is not used for other rows of the same files"
     return hashlib.sha256(b'|'.join(parts)).hexdigest()[:16]
 
+# %% ../nbs/12_columns.ipynb #0e736ab5
+@patch
+def described_by(self:DriveDataset,
+    path,         # folder of the data
+    given: dict,  # arguments by name; those that no data file has are left alone
+    has_not=(),   # keys of a data file that this layout does not have
+) -> Described:   # `get(name, default)`
+    "What the arguments say, then the data file beside the data"
+    o = Described(path, {k: v for k, v in given.items() if k in DataFile.model_fields}, has_not)
+    if o.said: self.data_file = o.said
+    if o.used and hasattr(self, 'opened_with'): self.opened_with = self.opened_with[0], {**self.opened_with[1], **o.used}
+    return o
+
 # %% ../nbs/12_columns.ipynb #7de8d777
 @patch
 def _cut(self:DriveDataset, F, stride_s, on_drop, ok):
@@ -635,6 +653,7 @@ def _drop_error(self:DriveDataset, d, end, want, near, n, no_picture):
 @patch
 def __repr__(self:DriveDataset):
     n, names = len(self.drives), ', '.join(d.name for d in self.drives[:3]) + (' ...' if len(self.drives) > 3 else '')
+    how = '\nopened as sim_data.yaml says' if getattr(self, 'data_file', None) else ''
     def count(k, h):
         y = np.asarray(self.labels[h.label_key])
         return f'{k}: ' + (', '.join(f'{(y == i).sum()} {c}' for i, c in enumerate(h.classes) if (y == i).any())
@@ -642,7 +661,7 @@ def __repr__(self:DriveDataset):
     return (f"{type(self).__name__} {self.name!r}: {len(self):,} windows of {self.F} frames, "
             f"{self.spacing_s:.3g} s apart\n"
             f"from {n} drive{'s'*(n != 1)} ({names}) of {self.n_frames:,} frames, {self.fps:.3g} fps\n" +
-            '\n'.join(count(k, h) for k, h in HEADS.items()))
+            '\n'.join(count(k, h) for k, h in HEADS.items()) + how)
 
 # %% ../nbs/12_columns.ipynb #d6ee4fdf
 @patch

@@ -86,8 +86,10 @@ class DataConfig(Section):
     "Where the windows come from"
     dataset_class_path: str = Field(description='import path of a `SimDataset` class')
     train_split_path: str = Field(min_length=1, description='given to the class for training')
-    val_split_path: str = Field(min_length=1, description='given to the class for validation')
-    test_split_path: str|None = Field(None, min_length=1, description='given to the class for testing')
+    split_off: float = Field(0., ge=0, lt=.5, allow_inf_nan=False,
+        description='share of the training drives that becomes validation, and as many testing, where these have no path; 0: none')
+    val_split_path: str|None = Field(None, min_length=1, validate_default=True, description='given to the class for validation; empty: see `split_off`')
+    test_split_path: str|None = Field(None, min_length=1, description='given to the class for testing; empty: see `split_off`')
     dataset_kwargs: dict = Field({}, description='more arguments for the class, for every split')
     mirror: bool = Field(False, description='train on the mirror image of every window too; needs raw frames')
     batch_size: int = Field(32, ge=1, description='windows per step; 8 to 16 with raw frames')
@@ -96,6 +98,18 @@ class DataConfig(Section):
     _paths = field_validator('train_split_path', 'val_split_path', 'test_split_path',
                              mode='before')(_path_to_str)
     _class_path = field_validator('dataset_class_path')(_check_import_path)
+
+    @field_validator('val_split_path')
+    def _some_drives(v, info):
+        if v is not None or info.data.get('split_off', 1): return v
+        raise ConfigError("data.val_split_path: missing, and it has no default (given to the class for validation). "
+                          "Name drives, or set data.split_off=0.15: a share of the training drives")
+
+    def split_names(self, own=False):
+        "The splits that there are; `own`: those that are split off from the training drives"
+        off = [k for k in ('val', 'test') if getattr(self, f'{k}_split_path') is None] if self.split_off else []
+        return off if own else [k for k in ('train', 'val', 'test') if k in off or getattr(self, f'{k}_split_path') is not None]
+
 
 # %% ../nbs/02_config.ipynb #7efda8a1
 class ModelConfig(Section):

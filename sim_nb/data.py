@@ -9,7 +9,7 @@ __all__ = ['LABEL_KEYS', 'REQUIRED_KEYS', 'SAMPLE_KEYS', 'log', 'IN_MEMORY', 'SP
            'Ids', 'PackedIds', 'ColumnDataset', 'WindowDataset', 'cut_windows', 'FrameIds', 'FrameDataset',
            'mirror_actions', 'MirroredDataset', 'spacing_doubt', 'DummySimDataset', 'TelemetryStats', 'class_counts',
            'class_weights', 'episode_split', 'episode_prints', 'EpochSampler', 'make_dl', 'MissingDataError',
-           'build_dataset', 'how_opened', 'build_split']
+           'build_dataset', 'how_opened', 'split_off', 'build_split']
 
 # %% ../nbs/10_data.ipynb #add91167
 import copy, ctypes, difflib, functools, hashlib, importlib, inspect, itertools, logging, math, mmap, random, re, tempfile, warnings
@@ -1102,12 +1102,28 @@ def how_opened(
     first, *names = inspect.signature(cls).parameters
     path, *rest = [*args, kwargs.get(first)][:1] + list(args[1:])
     said = {k: _plain(v) for k, v in {**dict(zip(names, rest)), **{k: v for k, v in kwargs.items() if k != first}}.items()}
-    return dict(dataset_class_path=name, dataset_kwargs=said, path=str(path) if isinstance(path, (str, Path)) else None)
+    file = getattr(ds, 'data_file', None)  # what a data file beside the data said
+    return dict(dataset_class_path=name, dataset_kwargs=said, path=str(path) if isinstance(path, (str, Path)) else None) | (dict(data_file=file) if file else {})
 
 def _plain(o):
     "Lists for tuples, text for paths"
     if isinstance(o, dict): return {k: _plain(v) for k, v in o.items()}
     return [_plain(v) for v in o] if isinstance(o, (list, tuple)) else str(o) if isinstance(o, Path) else o
+
+# %% ../nbs/10_data.ipynb #19635d11
+def split_off(
+    ds: SimDataset,  # knows its `episodes`
+    share: float,    # of the drives, for each of `names`
+    names: list,     # of the splits to make, such as ['val', 'test']
+) -> dict:           # 'train' and each of `names` -> dataset
+    "Take drives away for other splits"
+    if ds.episodes is None: raise ConfigError("data.split_off: the data does not know its drives: name other splits, and set data.split_off=0")
+    n = len(np.unique(np.asarray(ds.episodes)))
+    if n < 1 + len(names): raise ConfigError(
+        f"data.split_off: {n} drive{'s'*(n != 1)} cannot be shared out to train, {', '.join(names)}: record more, "
+        f"or name {' and '.join(f'data.{o}_split_path' for o in names)}, or set data.split_off=0")
+    parts = dict(zip(['train', *names], episode_split(ds, (1 - share*len(names), *[share]*len(names)))))
+    return {k: ds.subset(o) for k, o in parts.items()}
 
 # %% ../nbs/10_data.ipynb #1d5f980d
 def build_split(
@@ -1117,10 +1133,13 @@ def build_split(
     "The dataset of one split of a config"
     if split not in ('train', 'val', 'test'): raise ValueError(
         f"build_split: expected train, val or test, got {split!r}")
-    path = getattr(cfg.data, f'{split}_split_path')
+    off = cfg.data.split_names(own=True)
+    key = 'train' if split in off else split
+    path = getattr(cfg.data, f'{key}_split_path')
     if path is None: raise ConfigError(
         f"data.{split}_split_path: this config has no {split} split; give it a path")
-    ds = _build(cfg.data.dataset_class_path, path, cfg.data.dataset_kwargs, f'data.{split}_split_path')
+    ds = _build(cfg.data.dataset_class_path, path, cfg.data.dataset_kwargs, f'data.{key}_split_path')
+    if key == 'train' and off: ds = split_off(ds, cfg.data.split_off, off)[split]
     if split != 'train' or not cfg.data.mirror: return ds
     if not isinstance(ds, FrameDataset): raise ConfigError(
         f"data.mirror: {cfg.data.dataset_class_path} is no FrameDataset, and only raw frames can be mirrored. Set data.mirror=false")

@@ -616,6 +616,7 @@ def data_metadata(
     seen = {k: dict(path=paths.get(k), episodes=v) for k, v in prints.items()}
     data = dict(dataset_class_path=how.get('dataset_class_path'), dataset_kwargs=how.get('dataset_kwargs', {}),
                 batch_size=batch_size, splits=seen)
+    if file := opened.get('train', {}).get('data_file'): data['data_file'] = file
     spacing = splits['train'].frame_spacing() if 'train' in splits else None
     return plain(md | dict(data=data, frame_spacing_s=spacing), 'metadata')
 
@@ -915,7 +916,7 @@ def run_config(
 ) -> SimConfig:
     "The config that makes this Learner and its fit again, or `NotTold`"
     data, md, told = _data_config(learn.dls), learn.run_metadata(), learn.told
-    data.pop('path')
+    for k in ('path', 'data_file'): data.pop(k, None)
     if not md: raise NotTold(f'the model is a {type(learn.model).__name__}')
     others = {type(o).__name__ for o in learn.cbs} - _KNOWN_CBS
     if others or told['own_loss']: raise NotTold(f"it has {', '.join(sorted(others) or ['a loss of its own'])}")
@@ -1000,7 +1001,7 @@ def _write_config(self: SaveRun, learn, epochs):
                               f"{', '.join(f'{sec}.{k}' for k in found)}. "
                               "Give the Learner those of its config_resolved.yaml")
     resumed = old.run.get('resumed_after', []) + ([p.epoch] if p.epoch else [])
-    facts = dict(resumed_after=resumed, paths=_paths_of(cfg) | _still_there(old))
+    facts = dict(resumed_after=resumed, paths=_paths_of(cfg) | _still_there(old), split_off=cfg.run.get('split_off'))
     save_config(cfg, self.folder.config, run_facts() | {k: v for k, v in facts.items() if v})
 
 def _paths_of(cfg):
@@ -1024,6 +1025,8 @@ def _start(self: SaveRun, learn, again):
     if again: return
     self.log(f"data: {len(learn.dls.train_ds):,} windows for training, {len(learn.dls.valid_ds):,} for validation"
              + ''.join(f', {k}={self.metadata[k]}' for k in ('F', 'dv') if k in self.metadata))
+    for k, names in (self.cfg.run.get('split_off', {}) if self.cfg else {}).items():
+        self.log(f"{k}: {len(names)} drives split off: {', '.join(names[:6])}{' ...' if len(names) > 6 else ''}")
     if hasattr(learn.model, 'param_counts'):
         n = learn.model.param_counts()
         self.log(f"model: {self.metadata['llm_name_or_path']}, {n['trainable']:,} of {n['total']:,} parameters "

@@ -21,6 +21,7 @@ from .labels import CHANNELS, HEADS, WEIGHT, moved
 from .data import DatasetError, MissingFileError
 from .files import NewFolder
 from .video import VideoReader, encode_video, probe_video, video_histogram, video_times
+from .datafile import OF_PICTURES
 from .columns import ActionRule, DriveDataset
 from .columns import find_source, label_candidates
 from .columns import label_columns, label_like, label_suspects, parse_source, telemetry_map, check_maps
@@ -730,18 +731,22 @@ class LeRobotDataset(DriveDataset):
         spacing_s=None,     # time between the frames of a window, seconds; None is 1/fps
         stride_s=None,      # time between the ends of windows, seconds; None ends one at every frame
         camera=None,        # camera, full or short name; may be left out when there is one
-        telemetry='sim',    # telemetry map: a preset's name or {channel: source}
+        telemetry=None,     # telemetry map: a preset's name or {channel: source}; None: as `sim_data.yaml` says, or 'sim'
         labels=None,        # {'risk': column, {'column', 'map'} or None, ...}; a head that is not named takes its usual column, see `label_columns`
         derive_action=None, # `ActionRule`, or a dict of its fields: action_id where no label says it
         tolerance_s=None,   # how far a frame may be from its time, seconds; None is half a frame
-        on_drop='error',    # a missing frame is an 'error', or its windows are left out: 'skip'
+        on_drop=None,       # a missing frame is an 'error' (None), or its windows are left out: 'skip'
         image_size=None,    # scale frames to this size, pixels: a number or (H, W); None keeps theirs
         episodes=None,      # numbers of the episodes, a list or '0:12'; None is all
         revision=None,      # branch, tag or commit on the Hub
-        match='both',       # which frame belongs to a row: count and time must agree: 'both', or the 'time', or the 'count', see `match_frames`
-        on_limit='error',   # a reading beyond its channel's limit is an 'error', ends no window: 'skip', or stays: 'keep'
+        match=None,         # which frame belongs to a row: count and time must agree: 'both' (None), or the 'time', or the 'count', see `match_frames`
+        on_limit=None,      # a reading beyond its channel's limit is an 'error' (None), ends no window: 'skip', or stays: 'keep'
     ):
         root = _root(path, revision)
+        o = self.described_by(root, locals(), OF_PICTURES)
+        telemetry, labels, derive_action, camera = o.get('telemetry', 'sim'), o.get('labels'), o.get('derive_action'), o.get('camera')
+        spacing_s, stride_s, tolerance_s, image_size = (o.get(k) for k in ('spacing_s', 'stride_s', 'tolerance_s', 'image_size'))
+        on_drop, match, on_limit = o.get('on_drop', 'error'), o.get('match', 'both'), o.get('on_limit', 'error')
         self.info = load_info(root)
         self.camera = find_camera(self.info, camera)
         if not Path(path).is_dir(): root = _root(path, revision, ['meta/*', 'data/*', f'videos/*{self.camera}/*'])

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['MAY_CHANGE', 'SHAPING', 'log', 'COMPARED', 'fit_sizes', 'resume_config', 'at_its_place', 'init_problems',
-           'init_weights', 'fetch_llm', 'split_warnings', 'prepare', 'run_metadata', 'comparison', 'test_run', 'train',
-           'is_done', 'quickstart', 'main']
+           'init_weights', 'fetch_llm', 'split_warnings', 'keep_opening', 'split_names', 'prepare', 'run_metadata',
+           'comparison', 'test_run', 'train', 'is_done', 'quickstart', 'main']
 
 # %% ../nbs/37_train.ipynb #d3e94585
 from .cli import sim_train
@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from .labels import FRAMES, HEADS, IGNORE_INDEX, VIS_FEATS
 from .config import SimConfig, ConfigError, load_config, override
-from .data import TelemetryStats, build_split, episode_prints, spacing_doubt
+from .data import TelemetryStats, build_split, episode_prints, how_opened, spacing_doubt
 from .model import SimV0Model
 from .files import write_jsonl
 from .checkpoint import HEAD, RunFolder, at_home, kept_paths, load_trainable, open_checkpoint, plain, read_checkpoint
@@ -178,6 +178,29 @@ def split_warnings(
     if both: found.append(f"{len(both)} drives are in both of {' and '.join(splits)}: the metrics are those of drives that were trained on")
     return found
 
+# %% ../nbs/37_train.ipynb #3628a6fc
+def keep_opening(
+    cfg: SimConfig,
+    splits: dict,   # 'train' and 'val' -> dataset
+) -> SimConfig:
+    "The config with what a data file beside the drives said: the run keeps it, also when the file changes"
+    how = [how_opened(ds) or {} for ds in splits.values()]
+    if not how[0].get('data_file') or any(o.get('data_file') != how[0]['data_file'] for o in how): return cfg
+    return override(cfg, {'data.dataset_kwargs': {**how[0]['dataset_kwargs'], **cfg.data.dataset_kwargs}})
+
+# %% ../nbs/37_train.ipynb #131dd110
+def split_names(
+    cfg: SimConfig,
+    splits: dict,   # 'train' and 'val' -> dataset
+) -> dict:          # split -> names of its drives; empty when nothing is split off, or when the drives have no names
+    "Which drives `data.split_off` took away from training"
+    off, raw = cfg.data.split_names(own=True), splits['train']
+    while not hasattr(raw, 'drives') and (inner := getattr(raw, 'raw', None) or getattr(raw, 'ds', None)) is not None: raw = inner
+    if not off or not hasattr(raw, 'drives'): return {}
+    numbers = {k: set(np.unique(np.asarray(splits[k].episodes)).tolist()) for k in ('train', 'val') if k == 'train' or k in off}
+    found = {o.name: next((k for k, ns in numbers.items() if o.index in ns), 'test') for o in raw.drives if len(o.t)}
+    return {k: sorted(o for o, s in found.items() if s == k) for k in off}
+
 # %% ../nbs/37_train.ipynb #b0edfb9d
 def prepare(
     cfg: SimConfig,
@@ -188,6 +211,8 @@ def prepare(
     fetch_llm(cfg.model.llm_name_or_path)
     encoder = _cache_encoder(home)
     splits = {k: open_split(home, k, encoder) for k in ('train', 'val')}
+    cfg = keep_opening(cfg, splits)
+    if off := split_names(cfg, splits): cfg.run = cfg.run | dict(split_off=off)
     prints = {k: episode_prints(ds) for k, ds in splits.items()}
     for o in split_warnings(splits, prints): log.warning(o)
     cfg = fit_sizes(cfg, splits)
@@ -307,7 +332,7 @@ def train(
     with run.lock():
         with saver.session(learn, t.epochs, locked=True):
             if saver.progress.epoch < (stop_after or t.epochs): _fit(learn, cfg, saver)
-        if saver.progress.epoch >= t.epochs and cfg.data.test_split_path:
+        if saver.progress.epoch >= t.epochs and 'test' in cfg.data.split_names():
             print('\n' + text_table(test_run(run, cfg, learn)), flush=True)
     return run
 
@@ -325,7 +350,7 @@ def is_done(
 ) -> bool:
     "All epochs trained, and judged when there is a test split?"
     if not run.last.exists() or read_checkpoint(run.last)['epoch'] < cfg.training.epochs: return False
-    return not cfg.data.test_split_path or (run.path/'report.html').exists()
+    return 'test' not in cfg.data.split_names() or (run.path/'report.html').exists()
 
 def quickstart(
     overrides=(),            # 'section.key=value'
@@ -348,6 +373,8 @@ def quickstart(
 def main(a):  # the words of `sim_train`
     "`sim_train`: train from a config, or go on with a run"
     if a.threads: torch.set_num_threads(a.threads)
+    if a.data:  # words that come later count
+        a.config, a.set = a.config or 'rover_lerobot', [f'data.train_split_path={json.dumps(a.data)}', *a.set]
     if a.init_from: a.set.append(f'training.init_from={json.dumps(a.init_from)}')  # as YAML, whatever is in the name
     if not (a.config or a.resume): quickstart(a.set, a.stop_after); return  # a value would become the exit code
     cfg = resume_config(a.resume, a.set, a.trust_code) if a.resume else load_config(a.config, a.set, a.trust_code)
