@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['MAY_CHANGE', 'SHAPING', 'log', 'COMPARED', 'fit_sizes', 'resume_config', 'at_its_place', 'init_problems',
            'init_weights', 'fetch_llm', 'split_warnings', 'keep_opening', 'split_names', 'prepare', 'run_metadata',
-           'comparison', 'test_run', 'train', 'is_done', 'quickstart', 'main']
+           'comparison', 'test_run', 'short_rows', 'train', 'is_done', 'quickstart', 'main']
 
 # %% ../nbs/37_train.ipynb #d3e94585
 from .cli import sim_train
@@ -32,7 +32,7 @@ from .cache import open_split
 with warnings.catch_warnings():  # importing fastai calls `torch.jit.script`, and torch warns about it
     warnings.simplefilter('ignore', FutureWarning)
     from sim_nb.data import pick_device, seed_everything
-    from sim_nb.learner import SaveRun, _with_origin, check_folder, data_metadata
+    from sim_nb.learner import EpochMeter, SaveRun, _with_origin, check_folder, data_metadata
     from sim_nb.learner import sim_dataloaders, sim_learner
 
 # %% ../nbs/37_train.ipynb #559bbef7
@@ -318,6 +318,14 @@ def test_run(
     run_report(run, rows, probs, ds.labels, episodes, seconds, picture, ckpt['metadata'], left)
     return rows
 
+# %% ../nbs/37_train.ipynb #3bd76438
+def short_rows(
+    rows: list,   # of `judge`
+) -> list:        # the same, under names that fit 80 characters
+    "The comparison for a terminal"
+    short = dict(mean_f1='mean F1', risk_f1='risk', reason_f1='reason', action_f1='action', recall_high='high', false_alarms='false')
+    return [{short.get(k, k): v.replace('mean + last', 'frames') if k == 'model' else v for k, v in r.items()} for r in rows]
+
 # %% ../nbs/37_train.ipynb #2eb005e9
 def train(
     cfg: SimConfig,          # see `load_config`
@@ -333,7 +341,8 @@ def train(
         with saver.session(learn, t.epochs, locked=True):
             if saver.progress.epoch < (stop_after or t.epochs): _fit(learn, cfg, saver)
         if saver.progress.epoch >= t.epochs and 'test' in cfg.data.split_names():
-            print('\n' + text_table(test_run(run, cfg, learn)), flush=True)
+            print('judging on the test drives, beside simpler models', flush=True)
+            print('\n' + text_table(short_rows(test_run(run, cfg, learn))), flush=True)
     return run
 
 # %% ../nbs/37_train.ipynb #9d7240d8
@@ -341,7 +350,7 @@ def _fit(learn, cfg, saver):
     "Fit from the first epoch that is not done yet, with the schedule of the config"
     fit = learn.fit_one_cycle if cfg.training.schedule == 'one_cycle' else learn.fit
     with learn.no_bar(), learn.no_logging():
-        fit(cfg.training.epochs, cbs=saver, start_epoch=saver.progress.epoch)
+        fit(cfg.training.epochs, cbs=[saver, EpochMeter()], start_epoch=saver.progress.epoch)
 
 # %% ../nbs/37_train.ipynb #8aee5d2d
 def is_done(

@@ -7,18 +7,17 @@ __all__ = ['WIDTH', 'NO_RISK', 'PAGE', 'ENDINGS', 'REPLAY_S', 'headline', 'alarm
            'watch_frames', 'strip', 'in_words', 'save_watch', 'Replay', 'replay', 'main']
 
 # %% ../nbs/62_watch.ipynb #7d33c251
-from .cli import sim_watch
+from .cli import metered, sim_watch
 
 # %% ../nbs/62_watch.ipynb #8beab04b
 if __name__ == '__main__' and __spec__: raise SystemExit(sim_watch())  # python -m sim_nb.watch
 
 # %% ../nbs/62_watch.ipynb #5c8f3128
-import base64, html, io, itertools, sys, tempfile
+import base64, html, io, itertools, tempfile
 from pathlib import Path
 import numpy as np
 from fastcore.basics import patch
 from PIL import Image, ImageDraw, ImageFont
-from tqdm.auto import tqdm
 
 # %% ../nbs/62_watch.ipynb #a9ee257c
 from .files import atomic_open, check_writable
@@ -231,8 +230,7 @@ class Replay:
         **kwargs,          # of `save_watch`: fps, width
     ) -> Path:
         "Write the drive with its decisions drawn in"
-        bar = tqdm(self.frames(), total=len(self), desc=self.title, unit='frame', disable=not progress,
-                   mininterval=.5 if sys.stderr.isatty() else 10)
+        bar = metered(self.frames(), len(self), what=f'drawing {self.title}', unit='frames', show=progress)
         return save_watch(bar, self.decisions, path, threshold=self.threshold, title=self.title, **kwargs)
 
 # %% ../nbs/62_watch.ipynb #5933e23b
@@ -306,6 +304,6 @@ def main(a):  # the words of `sim_watch`
     check_writable(a.out, '--out', parents=True)
     inf = SimV0Inference(a.checkpoint, a.device, a.backend).open_as(a.set, a.trust_code)
     drive = int(a.drive) if a.drive and a.drive.isdigit() else a.drive
-    run = replay(SimStream(inf, encoder=a.encoder, deadline_s=REPLAY_S), a.data, drive)
+    run = replay(SimStream(inf, encoder=a.encoder, deadline_s=REPLAY_S), a.data, drive, progress=True)
     Path(a.out).parent.mkdir(parents=True, exist_ok=True)
     print(f"{run.save(a.out, progress=True, width=a.width)}: {in_words(run.decisions)}")
