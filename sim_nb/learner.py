@@ -799,7 +799,7 @@ def best_line(
     val: dict,     # metrics of the validation split
 ) -> str:
     "The best epoch in one line"
-    said = {'loss': 'loss', 'recall of high': 'risk_high_recall', 'macro F1': 'macro_f1', 'risk': 'risk_accuracy', 'action': 'action_accuracy'}
+    said = {'recall of high': 'risk_high_recall', 'macro F1': 'macro_f1', 'risk': 'risk_accuracy', 'action': 'action_accuracy'}
     return f'best epoch {epoch}: ' + ', '.join(f'{k} {_num(val.get(v))}' for k, v in said.items())
 
 # %% ../nbs/34_learner.ipynb #9c7ddb81
