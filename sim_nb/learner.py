@@ -799,7 +799,7 @@ def best_line(
     val: dict,     # metrics of the validation split
 ) -> str:
     "The best epoch in one line"
-    said = {'recall of high': 'risk_high_recall', 'macro F1': 'macro_f1', 'risk': 'risk_accuracy', 'action': 'action_accuracy'}
+    said = {'recall': 'risk_high_recall', 'macro F1': 'macro_f1', 'risk': 'risk_accuracy', 'action': 'action_accuracy'}
     return f'best epoch {epoch}: ' + ', '.join(f'{k} {_num(val.get(v))}' for k, v in said.items())
 
 # %% ../nbs/34_learner.ipynb #9c7ddb81
@@ -1002,7 +1002,7 @@ def _start(self: SaveRun, learn, again):
     self.log(f"data: {len(learn.dls.train_ds):,} windows for training, {len(learn.dls.valid_ds):,} for validation"
              + ''.join(f', {k}={self.metadata[k]}' for k in ('F', 'dv') if k in self.metadata))
     for k, names in (self.cfg.run.get('split_off', {}) if self.cfg else {}).items():
-        self.log(f"{k}: {len(names)} drives split off: {', '.join(names[:6])}{' ...' if len(names) > 6 else ''}")
+        self.log(f"{k}: {len(names)} drive{'s'*(len(names) != 1)} split off: {', '.join(names[:6])}{' ...' if len(names) > 6 else ''}"[:200])
     if hasattr(learn.model, 'param_counts'):
         n = learn.model.param_counts()
         self.log(f"model: {self.metadata['llm_name_or_path']}, {n['trainable']:,} of {n['total']:,} parameters are trainable")
