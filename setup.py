@@ -20,7 +20,7 @@ setup(
     keywords=cfg['keywords'].split(),
     license='Apache-2.0',
     packages=find_namespace_packages(include=[cfg['lib_path'], cfg['lib_path'] + '.*']),
-    package_data={cfg['lib_name']: ['configs/*.yaml', 'py.typed']},
+    package_data={cfg['lib_name']: ['configs/*.yaml', 'configs/*.json', 'py.typed']},
     include_package_data=True,
     install_requires=cfg['requirements'].split(),
     extras_require=extras,

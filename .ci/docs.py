@@ -1,19 +1,30 @@
 "Build the docs site without Quarto: nbdev prepares the notebooks, smalldocs makes the pages. `python .ci/docs.py` writes `_docs/`."
-import re, shutil, sys
+import functools, re, shutil, sys
 from pathlib import Path
 from smalldocs.cli import main as smalldocs
 from nbdev.config import get_config
 from nbdev.quarto import refresh_quarto_yml
 from nbdev.serve import proc_nbs
 
+@functools.cache
 def headings(page): return set(re.findall(r'\bid="([^"]+)"', page.read_text(encoding='utf-8')))
 
+PRIVATE = re.compile(r'<li><a href="#[^"]*"[^>]*>(?:\w+\.)*_(?!_)\w*(?:\.\w+)*</a></li>')
+
 def mend(page, text):
-    "Headings that Markdown turned bold (`__repr__`) get their underscores back; nbdev's link to a name without a heading leads to its page"
+    """Headings that Markdown turned bold (`__repr__`) get their underscores back; nbdev's link to a name without a heading leads to its page.
+    In a signature a link is a link, not Markdown, and a default of None is no type; private names are not in the contents"""
+    up = '../'*(len(page.relative_to(get_config().doc_path).parts) - 1)
     def link(m):
         target = page.parent / m[1]
         return m[0] if target.exists() and m[2] in headings(target) else f'<a href="{m[1]}"><code>'
+    def named(m):
+        target = get_config().doc_path / m[2]
+        return f'<a href="{up}{m[2]}#{m[3]}">{m[1]}</a>' if target.exists() and m[3] in headings(target) else m[1]
+    def signature(m): return re.sub(r'\[`([^`<]+)`\]\(/([\w./-]+\.html)#([^)]+)\)', named, m[0]).replace(':NoneType<', '<')
     text = re.sub(r'(<h\d[^>]*>[^<]*)<strong>(\w+)</strong>', r'\1__\2__', text)
+    text = re.sub(r'<pre class="sourceCode[\s\S]*?</pre>', signature, text)
+    text = re.sub(r'<nav id="TOC"[\s\S]*?</nav>', lambda m: PRIVATE.sub('', m[0]).replace('<ul></ul>', ''), text)
     return re.sub(r'<a href="([\w./-]+\.html)#([^"]+)"><code>', link, text)
 
 def name_pages(staged):
@@ -42,6 +53,15 @@ def broken_links(site):
                 there = ids if target == page else set(re.findall(r'\bid="([^"]+)"', target.read_text(encoding='utf-8')))
                 if anchor not in there: yield f'{page.relative_to(site)}: broken link {link} (no such heading)'
 
+def blemishes(site):
+    "Raw Markdown or `NoneType` in a signature, private names in the contents"
+    for page in sorted(site.rglob('*.html')):
+        text = page.read_text(encoding='utf-8')
+        for pre in re.findall(r'<pre class="sourceCode[\s\S]*?</pre>', text):
+            if found := re.search(r'\]\(/[\w./-]+\.html|:NoneType', pre): yield f'{page.relative_to(site)}: {found[0]!r} in a signature'
+        for toc in re.findall(r'<nav id="TOC"[\s\S]*?</nav>', text):
+            if found := PRIVATE.search(toc): yield f'{page.relative_to(site)}: a private name in the contents, {found[0]}'
+
 def build():
     cfg = get_config()
     shutil.copyfile(cfg.config_path / '_quarto.yml', cfg.nbs_path / '_quarto.yml')  # nbdev reads it there; CI checks that both are one
@@ -56,8 +76,9 @@ def build():
     pages = sorted(cfg.doc_path.rglob('*.html'))
     for p in pages: p.write_text(mend(p, p.read_text(encoding='utf-8')), encoding='utf-8')
     bad = list(broken_links(cfg.doc_path))
+    bad += list(blemishes(cfg.doc_path))
     print(*bad, sep='\n')
-    if bad or not (cfg.doc_path / 'index.html').exists(): sys.exit(f'docs: {len(bad)} broken links or no index page')
+    if bad or not (cfg.doc_path / 'index.html').exists(): sys.exit(f'docs: {len(bad)} broken links or blemishes, or no index page')
     want = len(list(cfg.nbs_path.rglob('[!.]*.ipynb')))
     if len(pages) < want: sys.exit(f'docs: {want} notebooks but only {len(pages)} pages')
     print(f'docs: {len(pages)} pages, no broken link')

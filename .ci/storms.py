@@ -753,6 +753,7 @@ CONFIGS = {  # text of the file, or {key: value}; then None: must be refused, 'a
 def configs(c):
     import yaml
     change, must = c.pick(CONFIGS)
+    c.whole = c.what == 'good'
     base = dict(data=dict(dataset_class_path=DUMMY['data.dataset_class_path'], train_split_path='dummy:train:16',
         val_split_path='dummy:val:8', batch_size=8, dataset_kwargs=dict(dv=8)),
                 model=dict(llm_name_or_path=LLM, dv=8, d=32), training=dict(epochs=2, device='cpu'),
@@ -2096,7 +2097,7 @@ def main(args=None):
     p.add_argument('--workers', type=int, default=2)
     a = p.parse_args(args)
     if a.case: raise SystemExit(one_case(a.case, a.seed))
-    t0, res, held = time.time(), [], {}
+    t0, res, held, at = time.time(), [], {}, commit()
     def say(out, n): print(f'\r{len(out)} of {n}, {len(bad(out))} did not hold', end='', file=sys.stderr, flush=True)
     if a.short: res = storm(seed=a.seed, workers=a.workers, say=say, cases=short_plan(a.seed))
     elif a.faults: res = storm(a.faults, a.seed, a.kinds, a.workers, say)
@@ -2107,7 +2108,7 @@ def main(args=None):
     for r in bad(res): print(f"{r['outcome']}: {r['kind']}:{r['n']} {r['what']}: {r['why'][:300]}")
     if res: print(f'{len(res)} faults of {len(rows(res))} kinds, seed {a.seed}')
     for k, v in held.items(): print(f'{a.hypothesis} examples of {k}: {v}')
-    if a.json: Path(a.json).write_text(json.dumps(report(res, held, a.seed, a.hypothesis, took), indent=1) + '\n')
+    if a.json: Path(a.json).write_text(json.dumps(report(res, held, a.seed, a.hypothesis, took, at), indent=1) + '\n')
     raise SystemExit(bool(bad(res)) or any(v != 'held' for v in held.values()))
 
 def one_case(case, seed):
@@ -2119,9 +2120,9 @@ def one_case(case, seed):
     print(f"{k}:{n} {r['what']}: {r['outcome']}: {r['why']}")
     return r['outcome'] not in GOOD
 
-def report(results, held, seed, examples, seconds):
+def report(results, held, seed, examples, seconds, at):
     "What the page shows, as plain data"
-    return dict(seed=seed, faults=len(results), commit=commit(), seconds=seconds, kinds=rows(results),
+    return dict(seed=seed, faults=len(results), commit=at, seconds=seconds, kinds=rows(results),
                 bad=[{k: r[k] for k in ('kind', 'n', 'what', 'outcome', 'why')} for r in bad(results)],
                 properties=held, examples=examples)
 

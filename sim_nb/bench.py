@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['PARTS', 'REFERENCES', 'SIDES', 'in_turns', 'Row', 'no_row', 'rate_row', 'part', 'Setup', 'keep_memory', 'memory_mb',
-           'ChildError', 'in_child', 'PlainLLM', 'NoGradLLM', 'AmpLLM', 'CompiledLLM', 'make_model', 'plain_step',
-           'our_step', 'batches', 'limits', 'products', 'train', 'trained_from', 'agreement', 'eval', 'percentiles',
+           'ChildError', 'in_child', 'PlainLLM', 'NoGradLLM', 'AmpLLM', 'CompiledLLM', 'make_model', 'batches',
+           'plain_step', 'our_step', 'limits', 'products', 'train', 'trained_from', 'agreement', 'eval', 'percentiles',
            'same_answers', 'trained', 'decide', 'raw_frames', 'whole_window', 'stream_checkpoint', 'busy_programs',
            'stream', 'FilePerWindow', 'columns', 'load', 'FramesOf', 'NamedEncoder', 'long_dataset', 'load_many',
            'growth', 'growth_row', 'rate_growth', 'smooth_frames', 'write_recordings', 'plain_cache', 'recorded_frames',
@@ -108,8 +108,8 @@ def rate_row(
 ) -> Row:                  # rates from the medians
     "A row of rates, more is better"
     a, b = np.median(plain), np.median(ours)
-    return Row(part, what, unit, n/a, n/b, a/b, target, note or 'ratio of the fastest calls '
-                                                                f'{min(plain)/min(ours):.2f}')
+    note = note or f'ratio of the fastest calls {min(plain)/min(ours):.2f}'
+    return Row(part, what, unit, n/a, n/b, a/b, target, note)
 
 # %% ../nbs/71_bench.ipynb #81e3f71e
 PARTS = {}
@@ -143,7 +143,7 @@ def keep_memory() -> bool:  # False where the C library offers no such setting
     return bool(mallopt(-4, 0) and mallopt(-1, 2**31 - 1))  # M_MMAP_MAX, M_TRIM_THRESHOLD
 
 # %% ../nbs/71_bench.ipynb #c23a7a02
-def memory_mb() -> dict:  # MB by kind: private, resident, files, shared, peak (of resident); kinds that nobody tells are left out
+def memory_mb() -> dict:  # MB by kind: private, resident, files, shared, peak (of resident); those that are known
     "Memory of this process"
     try: status = dict(o.split(':', 1) for o in Path('/proc/self/status').read_text().splitlines() if ':' in o)
     except OSError: status = {}
@@ -166,8 +166,8 @@ def _ended(code):
     "How a process ended that left no message"
     if code >= 0: return f'its process ended with exit code {code} and no message'
     name = signal.Signals(-code).name if -code in set(signal.Signals) else -code
-    return f"its process was ended by {name}" + (': most likely the system had no '
-                                                 'memory left' if -code == getattr(signal, 'SIGKILL', 9) else '')
+    why = ': most likely the system had no memory left' if -code == getattr(signal, 'SIGKILL', 9) else ''
+    return f"its process was ended by {name}{why}"
 
 _CHILD = """
 import importlib, json, sys, traceback
@@ -243,6 +243,16 @@ def make_model(
     if kind in REFERENCES: model.llm = REFERENCES[kind](model.llm)
     return model
 
+def batches(
+    setup: Setup,
+    n: int,              # how many
+    split: str='train',  # of the made-up data
+) -> list:               # of (inputs, targets)
+    "Batches of made-up windows with a signal"
+    ds = DummySimDataset(n * setup.bs, dv=setup.dv, split=split)
+    return list(make_dl(ds, setup.bs))
+
+# %% ../nbs/71_bench.ipynb #d110ef9d
 def plain_step(
     model: SimV0Model,
 ) -> callable:          # batch -> loss
@@ -270,15 +280,6 @@ def our_step(
         clipped_step(opt)
         return loss.detach()
     return step
-
-def batches(
-    setup: Setup,
-    n: int,              # how many
-    split: str='train',  # of the made-up data
-) -> list:               # of (inputs, targets)
-    "Batches of made-up windows with a signal"
-    ds = DummySimDataset(n * setup.bs, dv=setup.dv, split=split)
-    return list(make_dl(ds, setup.bs))
 
 # %% ../nbs/71_bench.ipynb #c3d0de01
 @part
@@ -369,6 +370,7 @@ def same_answers(
                       for a, b in ((o[h.logits_key] for o in (f(x), ref(x))) for h in HEADS.values())]
     return float(torch.cat([torch.stack(same(x), 1) for x in xs]).mean(0).min())
 
+# %% ../nbs/71_bench.ipynb #d9c2d411
 def trained(
     setup: Setup,
     kind: str='plain',  # as in `make_model`
@@ -505,7 +507,7 @@ def load(setup):
 
 # %% ../nbs/71_bench.ipynb #ae704f75
 class FramesOf(FrameDataset):
-    "As a reader of recordings makes it: windows of one step, columns and ids in memory; its frames are in a feature cache already"
+    "As a reader of recordings makes it: windows of one step, columns and ids in memory, frames in a feature cache"
     def __init__(self, telemetry, labels, episodes, file):
         rows = cut_windows(episodes)
         last = rows[:, -1]
@@ -518,6 +520,7 @@ class NamedEncoder:
     def __init__(self, dv): self.dv = dv
     def describe(self): return dict(name='none', features='none', dv=self.dv)
 
+# %% ../nbs/71_bench.ipynb #92ba17bd
 def long_dataset(
     n: int,          # windows, a multiple of 1000
     dv: int,         # width of the features
@@ -538,6 +541,7 @@ def long_dataset(
     cache.write(done=T, crcs=cache.crcs(cache.array, T))
     return cached_dataset(ds, enc, folder)
 
+# %% ../nbs/71_bench.ipynb #9678c720
 def load_many(
     n: int, dv: int, way: str,  # as in `long_dataset`
     draws: int=2000,            # batches of 32
@@ -577,9 +581,9 @@ def growth_row(what, got, base, target=None):
     own = lambda o: o['private'] + o.get('shared', 0)
     if 'private' not in got:
         return no_row('load', what, 'not measured here: the system does not tell; `pip install psutil` helps')
-    note = f"resident {got['resident']:,.0f} MB" + (f", of it {got['files']:,.0f} MB pages of files and "
-                                                    f"{got['shared']:,.0f} MB shared "
-                                                    "without a file" if 'files' in got else '')
+    note = f"resident {got['resident']:,.0f} MB"
+    if 'files' in got: note += (f", of it {got['files']:,.0f} MB pages of files and {got['shared']:,.0f} MB shared "
+                                "without a file")
     return Row('load', what, 'MB', own(base), own(got), own(base)/own(got), target, note)
 
 def rate_growth(what, got, base):
@@ -640,6 +644,7 @@ def recorded_frames(
         f.streams.video[0].thread_type = 'NONE'
         for x in f.decode(video=0): yield x.to_ndarray(format='rgb24')
 
+# %% ../nbs/71_bench.ipynb #88d9df06
 def loop_seconds(
     path: Path,    # as for `recorded_frames`
     encoder: str,  # see `load_encoder`
@@ -709,6 +714,7 @@ def _cache_side(setup, ours):
 SIDES = {'training, gradient through the LLM': _train_side, 'deciding, int8': _decide_side,
          '640x480 mp4 to features, fp32': _cache_side}
 
+# %% ../nbs/71_bench.ipynb #d228d967
 def peak_of(
     what: str,    # a key of `SIDES`
     ours: bool,   # or the reference
@@ -793,7 +799,7 @@ def gpu_train(setup, device, sizes=(32, 256, 1024), refs=('plain', 'amp')):
             return synced(lambda turn=itertools.cycle(xs): step(next(turn)), device)
         made = {k: gpu_memory(lambda k=k: make(k), device) for k in kinds}
         calls = {k: f for k, (f, _) in made.items()}
-        rows += gpu_rows(f'training step, batch {bs}', t := in_turns(calls, setup.seconds, least=5), bs)
+        rows += gpu_rows(f'training step, batch {bs}', in_turns(calls, setup.seconds, least=5), bs)
         if device == 'cuda':
             mb = {k: m for k, (_, m) in made.items()}
             rows += [Row('gpu', f'memory of a step, batch {bs}, {k}', 'MB', mb['plain'], mb[k], mb['plain']/mb[k])
@@ -837,8 +843,8 @@ def gpu_stream(setup, device):
                                read_checkpoint(ckpt)['metadata'] | dict(frozen_dtype='auto'), 'best')
         live = {f'{k}, encoder {e}': SimStream(c, encoder=e, device=device, deadline_s=60.)
                 for k, c, e in (('fp32', ckpt, 'torch'), ('auto', auto, 'fused'))}
-    plain, turn, ticks = (whole_window(model.to(device), enc.to(device), frames, device), itertools.cycle(range(7, 64)),
-                          {k: itertools.count() for k in live})
+    plain = whole_window(model.to(device), enc.to(device), frames, device)
+    turn, ticks = itertools.cycle(range(7, 64)), {k: itertools.count() for k in live}
     def push(k): return live[k].push(frames[(i := next(ticks[k])) % 64], np.zeros(8), i/10)
     for k in live: [push(k) for _ in range(7)]
     t = in_turns(dict(plain=synced(lambda: plain(next(turn)), device)) | {k: (lambda k=k: push(k)) for k in live},
@@ -859,7 +865,8 @@ def gpu_limits(device):
     launch = np.median(in_turns({'launch': synced(many, device)}, 1.)['launch'])/1000
     one = lambda what, unit, v: Row('gpu', what, unit, v, v, 1.)
     return [one('bf16 products', 'TFLOP/s', 2*8192**3/t['product']/1e12),
-            one('copying memory', 'GB/s', 8*len(x)/t['copy']/1e9), one('one launch from Python', 'µs', launch*1e6)]
+            one('copying memory', 'GB/s', 8*len(x)/t['copy']/1e9),
+            one('one launch from Python', 'µs', launch*1e6)]
 
 @part
 def gpu(setup):
@@ -867,8 +874,8 @@ def gpu(setup):
     if not torch.cuda.is_available(): return [no_row('gpu', 'a CUDA GPU', 'there is none here')]
     name = Row('gpu', torch.cuda.get_device_name(), 'GB', *[torch.cuda.get_device_properties(0).total_memory/1e9]*2, 1.,
                note='the card and its memory')
-    return [name, *gpu_limits('cuda'), *(r for f in (gpu_train, gpu_decide, gpu_encode, gpu_stream)
-                                         for r in f(setup, 'cuda'))]
+    parts = gpu_train, gpu_decide, gpu_encode, gpu_stream
+    return [name, *gpu_limits('cuda'), *(r for f in parts for r in f(setup, 'cuda'))]
 
 # %% ../nbs/71_bench.ipynb #c8644104
 def machine() -> dict:  # plain data

@@ -7,13 +7,13 @@ __all__ = ['log', 'prefetch', 'frame_batches', 'encode_ahead', 'frames_identity'
            'cache_features', 'SampleFrames', 'frames_of', 'cached_dataset', 'open_split', 'main']
 
 # %% ../nbs/24_cache.ipynb #54aafd3b
-from .cli import sim_cache
+from .cli import Meter, sim_cache
 
 # %% ../nbs/24_cache.ipynb #6696665e
 if __name__ == '__main__' and __spec__: raise SystemExit(sim_cache())  # python -m sim_nb.cache
 
 # %% ../nbs/24_cache.ipynb #21266857
-import hashlib, itertools, json, logging, os, queue, sys, threading, time, torch, zlib
+import hashlib, itertools, json, logging, os, queue, threading, time, torch, zlib
 import numpy as np
 from collections import deque
 from contextlib import contextmanager
@@ -21,7 +21,6 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from fastcore.basics import patch
 from filelock import FileLock
-from tqdm.auto import tqdm
 from .labels import FRAMES
 from .config import ConfigError, SimConfig
 from .data import FrameDataset, WindowDataset, build_dataset, build_split, how_opened, limit_threads
@@ -318,8 +317,7 @@ def fill(self: FeatureCache,
 ):
     "Encode the frames from row `done` on"
     n, t0, crcs = self.shape[0], 0., list(self.state['crcs'])
-    bar = tqdm(total=n, initial=done, desc=f'{enc.name} features', unit='frame', delay=2,
-               mininterval=.5 if sys.stderr.isatty() else 10, disable=not progress)
+    bar = Meter(n, f'{enc.name} features', 'frames', done, show=progress)
     batches = frame_batches(ds, done, bs, enc.size)
     first = next(batches)
     path, how = ready_path(enc, first[1][:8], dtype, device, n-done)

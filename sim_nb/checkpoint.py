@@ -631,7 +631,7 @@ def _as_other(self: Opened, cls, spec, path):
     gone = {k for k in kwargs if k in foreign and k not in self.said}
     if other and gone: say_once(f"{file} says how {path} is read; of the training data {', '.join(sorted(gone))} do not count")
     if not world: gone |= {'workers'}
-    return 'sim_nb.world.WorldDataset' if world else 'sim_nb.drives.Drives', {k: v for k, v in kwargs.items() if k not in gone}
+    return RECORDED[-1] if world else RECORDED[0], {k: v for k, v in kwargs.items() if k not in gone}
 
 # %% ../nbs/33_checkpoint.ipynb #ca798dc2
 @patch

@@ -6,12 +6,12 @@
 __all__ = ['COMMANDS', 'CHECKPOINT', 'DATA', 'DEVICE', 'BACKEND', 'BATCH_SIZE', 'CONFIG', 'SET', 'OPEN_AS', 'TRUST', 'THREADS',
            'SPLITS', 'LAYOUTS', 'WEATHERS', 'FAULTS', 'sim_world', 'GUARDS', 'DRIVER_NAMES', 'sim_drive', 'sim_check',
            'sim_cache', 'LLMS', 'sim_download', 'sim_train', 'sim_predict', 'sim_eval', 'sim_export', 'sim_watch',
-           'UNITS', 'sim_calibrate', 'sim_metrics', 'TABLES', 'PARTS', 'sim_ablate', 'sim_bench', 'Word', 'word',
-           'choice', 'positive', 'named_value', 'report_file', 'one_line_mistakes', 'behind', 'make_parser', 'hint',
-           'Command', 'declared', 'list_commands']
+           'UNITS', 'sim_calibrate', 'sim_metrics', 'TABLES', 'PARTS', 'sim_ablate', 'sim_bench', 'FIRST_S', 'EVERY_S',
+           'Word', 'word', 'choice', 'positive', 'named_value', 'report_file', 'one_line_mistakes', 'behind',
+           'make_parser', 'hint', 'Command', 'declared', 'is_live', 'seconds_text', 'Meter', 'metered', 'list_commands']
 
 # %% ../nbs/06_cli.ipynb #9b26a0e4
-import argparse, copy, difflib, importlib, json, os, sys
+import argparse, copy, difflib, importlib, json, os, sys, time
 from contextlib import contextmanager
 from typing import NamedTuple
 from . import __version__
@@ -141,9 +141,10 @@ class Command:
         *words,               # each a `Word`, or a list of words of which at most one may be said
         epilog: str = None,   # the last line of `--help`
         settings: str = None, # 'room:function' that lists what `--set` takes
+        begins: str = None,   # a line to print at once, before the work is imported; None: at a terminal its name
     ):
         self.name, self.door, self.about, self.words = name, door, about, words
-        self.epilog, self.settings = epilog, settings
+        self.epilog, self.settings, self.begins = epilog, settings, begins
         COMMANDS[name] = self
 
     def __repr__(self): return f'{self.name}: {self.about}'
@@ -161,6 +162,8 @@ class Command:
         "Read the words, then import the work and do it"
         with one_line_mistakes():
             said = self.parse(args)
+            if self.begins: print(self.begins, flush=True)   # importing torch takes seconds
+            elif sys.stderr.isatty(): print(f'{self.name} begins', file=sys.stderr, flush=True)
             return behind(self.door)(said)
 
 # %% ../nbs/06_cli.ipynb #80b4293b
@@ -278,7 +281,7 @@ sim_train = Command('sim_train', 'train:main',
     word('--init-from', 'start from the weights of this run or checkpoint file (training.init_from)', metavar='RUN'),
     word('--stop-after', 'stop when epoch N is done', type=positive, metavar='N'),
     THREADS.but(help='CPU threads; fewer are faster when other programs keep cores busy. Default: what torch takes'),
-    settings='config:setting_names')
+    settings='config:setting_names', begins='sim_train begins: it loads torch and reads the data')
 
 # %% ../nbs/06_cli.ipynb #5f29e144
 sim_predict = Command('sim_predict', 'inference:main',
@@ -361,6 +364,68 @@ def declared(
     words = [o for w in command.words for o in (w if isinstance(w, list) else [w])]
     options = next(o.options for o in words if o.name == name)
     return getattr(options.get('type'), 'names', options.get('default'))
+
+# %% ../nbs/06_cli.ipynb #e776d655
+FIRST_S, EVERY_S = 3., 30.  # when a log gets its first line of progress, and the others
+
+def is_live():
+    "Does a person look at the error stream?"
+    if sys.stderr.isatty(): return True
+    shell = sys.modules['IPython'].get_ipython() if 'IPython' in sys.modules else None
+    return shell is not None and 'IPKernelApp' in getattr(shell, 'config', {})
+
+def seconds_text(s):
+    "12 s, 3 min, 2.5 h"
+    return f'{s:.0f} s' if s < 100 else f'{s/60:.0f} min' if s < 6000 else f'{s/3600:.1f} h'
+
+class Meter:
+    "How many of how many, how fast, and how long it will take"
+    def __init__(self,
+        total: int=None,  # how many there are
+        what: str='',     # what is done
+        unit: str='',     # of what
+        done: int=0,      # from before
+        show=True,        # False: silent
+        live=None,        # a bar (True) or lines (False); None: see `is_live`
+        out=None,         # where lines go; None: the error stream
+    ):
+        self.total, self.what, self.unit, self.done, self.before, self.out = total, what, unit, done, done, out
+        self.start, self.show, self.bar = time.monotonic(), show, None
+        self.next = self.start + FIRST_S
+        if show and (is_live() if live is None else live):
+            from tqdm.auto import tqdm
+            self.bar = tqdm(total=total, initial=done, desc=what, unit=unit, delay=1, mininterval=.3, dynamic_ncols=True, leave=False)
+
+    def text(self):
+        "One line, under 80 characters"
+        rate = (self.done - self.before)/max(time.monotonic() - self.start, 1e-9)
+        of = f'{self.done:,}' + (f' of {self.total:,}' if self.total else '')
+        left = f', {seconds_text((self.total - self.done)/rate)} left' if self.total and rate and self.done < self.total else ''
+        return f'{self.what[:24]}: {of} {self.unit}, {rate:.3g} a second{left}'
+
+    def update(self, n=1):
+        "So many more are done"
+        self.done += n
+        if self.bar is not None: return self.bar.update(n)
+        if not self.show or time.monotonic() < self.next: return
+        self.next = time.monotonic() + EVERY_S
+        print(self.text(), file=self.out or sys.stderr, flush=True)
+
+    def close(self):
+        if self.bar is not None: self.bar.close()
+    def __enter__(self): return self
+    def __exit__(self, *_): self.close()
+
+def metered(
+    items,        # to walk through
+    total=None,   # how many there are; None: as many as `len` says
+    **kwargs,     # of `Meter`
+):                # yields the items
+    "Walk through something, and say how far it is"
+    with Meter(len(items) if total is None and hasattr(items, '__len__') else total, **kwargs) as meter:
+        for o in items:
+            yield o
+            meter.update()
 
 # %% ../nbs/06_cli.ipynb #72474d5a
 def list_commands(

@@ -8,7 +8,7 @@ __all__ = ['NEAR', 'LATENCY_MS', 'FAR', 'STEP_S', 'DRIVERS', 'MEASURES', 'MOST',
            'against', 'warnings', 'report', 'main', 'keep_drives', 'read_drives']
 
 # %% ../nbs/64_closed_loop.ipynb #d3abe8e3
-from .cli import GUARDS, sim_drive
+from .cli import GUARDS, metered, sim_drive
 
 # %% ../nbs/64_closed_loop.ipynb #8c0a55ae
 if __name__ == '__main__' and __spec__: raise SystemExit(sim_drive())  # python -m sim_nb.closed_loop
@@ -20,7 +20,6 @@ from functools import lru_cache
 from pathlib import Path
 import numpy as np
 from joblib import Parallel, delayed, parallel_config
-from tqdm import tqdm
 
 # %% ../nbs/64_closed_loop.ipynb #7ba85bbf
 from .labels import RISKS
@@ -251,7 +250,7 @@ def drives(
     if guard == 'guard': args |= dict(backend='int8', encoder='onnx') if stream is None else stream
     key = json.dumps(args)
     _judge_of(key)  # a mistake is said here, and what workers share is made once
-    bar = lambda o: list(tqdm(o, total=len(which), desc=f'{guard} drives', disable=not progress))
+    bar = lambda o: list(metered(o, len(which), what=f'{guard} drives', unit='drives', show=progress))
     if workers == 0: return bar(_one(key, e, kwargs) for e in which)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()
     with parallel_config('loky', inner_max_num_threads=1):
@@ -340,9 +339,8 @@ def report(
     done: dict,      # guard -> list of `drive`
 ) -> str:            # markdown
     "Contacts per 100 m with their intervals, and what it costs"
-    head = ('guard', 'drives', 'people, forwards', 'things, forwards', 'others', 'near misses',
-            'needless stops', 'm', 'lost',
-            'impact m/s', 'warning s')
+    head = ('guard', 'drives', 'people, forwards', 'things, forwards', 'others', 'near misses', 'needless stops',
+            'm', 'lost', 'impact m/s', 'warning s')
     lines = ['| ' + ' | '.join(head) + ' |', '|' + '---|'*len(head)]
     for name, rows in done.items():
         q, m = rates(rows), sum(r['metres'] for r in rows)
@@ -352,10 +350,9 @@ def report(
         none = done.get('none') if name != 'none' else None
         lost = f"{against(rows, none)['lost']:.0%}" if none else ''
         warn = warnings(rows, none) if none else []
+        middle = lambda x, n: f'{np.median(x):.{n}f}' if x else ''
         row = [name, str(len(rows)), cell('person, forwards'), cell('thing, forwards'), f'{other:.1f}',
-               cell('near misses'),
-               cell('needless stops'), f'{m:.0f}', lost, *(f'{np.median(o):.{n}f}' if o else ''
-                                                           for o, n in ((speeds, 2), (warn, 1)))]
+               cell('near misses'), cell('needless stops'), f'{m:.0f}', lost, middle(speeds, 2), middle(warn, 1)]
         lines.append('| ' + ' | '.join(row) + ' |')
     return '\n'.join(lines)
 

@@ -137,7 +137,7 @@ def certify_selection(
     risk: float=.1,          # bound on the selective risk
     confidence: float=.95,   # of the guarantee
 ) -> SelectiveCertificate:
-    "The largest coverage whose selective risk, over drives of equal weight, is at most `risk`, with the stated confidence"
+    "The largest coverage whose selective risk, over drives of equal weight, is at most `risk`, with that confidence"
     for k, v in dict(risk=risk, confidence=confidence).items():
         if not 0 < v < 1: raise ValueError(f"{k} is {v}: expected a share between 0 and 1")
     s, wrong = np.asarray(score, float), ~np.asarray(right, bool)

@@ -708,8 +708,7 @@ static inline __attribute__((always_inline)) void weigh_back(const long hd, long
 _HEADS = r'''
 static inline __attribute__((always_inline)) void heads(const Conf *c, const long hd, long nq, const bf16 *q, long ldq,
         const bf16 *kv, long ldkv, bf16 *o, const int back, bf16 *dq, bf16 *dkv, long ldd, Me *me) {
-    const long T = c->T, group = c->H / c->G, E = c->H * hd;
-    const float scale = 1.f / sqrtf(hd);
+    const long T = c->T, group = c->H / c->G, E = c->H * hd; const float scale = 1.f / sqrtf(hd);
     SHARE(head, c->B * c->G) {
         const long b = head / c->G, g = head % c->G;
         float K[T][hd], V[T][hd], dK[T][hd], dV[T][hd], Q[hd], P[T], dP[T], O[hd];
@@ -726,8 +725,7 @@ static inline __attribute__((always_inline)) void heads(const Conf *c, const lon
         if (back) memset(dK, 0, sizeof dK), memset(dV, 0, sizeof dV);
         for (long h = g * group; h < (g + 1) * group; h++) for (long i = 0; i < nq; i++) {
             const long t = T - nq + i, row = b * nq + i;
-            load(Q, q + row * ldq + h * hd, hd, ROT(c->cos, t), ROT(c->sin, t));
-            weigh(hd, t, scale, Q, K[0], P);
+            load(Q, q + row * ldq + h * hd, hd, ROT(c->cos, t), ROT(c->sin, t)); weigh(hd, t, scale, Q, K[0], P);
             if (!back) {
                 for (long j = 0; j < hd; j++) O[j] = 0.f;
                 for (long s = 0; s <= t; s++) for (long j = 0; j < hd; j++) O[j] += P[s] * V[s][j];
@@ -735,8 +733,7 @@ static inline __attribute__((always_inline)) void heads(const Conf *c, const lon
                 continue;
             }
             for (long j = 0; j < hd; j++) O[j] = up(o[row * E + h * hd + j]);
-            float dQ[hd];
-            weigh_back(hd, t, scale, O, Q, K[0], V[0], P, dP, dQ, dK[0], dV[0]);
+            float dQ[hd]; weigh_back(hd, t, scale, O, Q, K[0], V[0], P, dP, dQ, dK[0], dV[0]);
             save(dq + (b * T + t) * ldd + h * hd, dQ, hd, ROT(c->cos, t), ROT(c->sin, t));
         }
         if (back) for (long t = 0; t < T; t++) {

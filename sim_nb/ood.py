@@ -15,7 +15,7 @@ import torch
 from PIL import Image, ImageFilter
 from scipy import stats
 from fastcore.basics import patch
-from .labels import CHANNELS, VIS_FEATS
+from .labels import CHANNELS, COLUMN, VIS_FEATS
 from .data import ColumnDataset, DummySimDataset, FrameDataset, make_dl
 from .heldout import CalibrationError
 from .labels import moved
@@ -88,18 +88,6 @@ class CorruptedFrames(FrameDataset):
         self.frames_key = f"{getattr(ds, 'frames_key', '')}|{kind} {severity} {seed}"
         self.shown = self._shown()
 
-    def _shown(self):
-        "int [n_frames]: the row whose picture each row shows"
-        shown = np.arange(self.n_frames)
-        if self.kind != 'frozen': return shown
-        if self.episodes is None: raise ValueError("frozen: the dataset does not know its episodes")
-        for e in np.unique(self.episodes):
-            rows = self.rows[self.episodes == e]
-            a, b = rows.min(), rows.max()
-            hold = int(a + self.strength*(b - a))
-            shown[hold:b + 1] = hold
-        return shown
-
     def iter_frames(self, start=0):
         "Yield (row, uint8 [H, W, 3]) from `start` on; a frozen picture is fetched from where it froze"
         held = None
@@ -108,8 +96,23 @@ class CorruptedFrames(FrameDataset):
             if row >= start: yield row, held if self.kind == 'frozen' else self._change(img, row)
 
     def _change(self, img, row):
+        "The picture of a row, made worse in the same way each time"
         rng = np.random.default_rng(self.seed if self.kind == 'glare' else [self.seed, row])
         return _CHANGE[self.kind](img, self.strength, rng)
+
+# %% ../nbs/53_ood.ipynb #77cce214
+@patch
+def _shown(self: CorruptedFrames):
+    "int [n_frames]: the row whose picture each row shows"
+    shown = np.arange(self.n_frames)
+    if self.kind != 'frozen': return shown
+    if self.episodes is None: raise ValueError("frozen: the dataset does not know its episodes")
+    for e in np.unique(self.episodes):
+        rows = self.rows[self.episodes == e]
+        a, b = rows.min(), rows.max()
+        hold = int(a + self.strength*(b - a))
+        shown[hold:b + 1] = hold
+    return shown
 
 # %% ../nbs/53_ood.ipynb #de2fe071
 TELEMETRY_FAULTS = ('g_units', 'swapped_axes', 'degrees', 'dropped', 'jitter')
@@ -127,9 +130,10 @@ def corrupt_telemetry(
         f"unknown kind {kind!r}: expected one of {list(TELEMETRY_FAULTS)}")
     if severity not in range(1, 6): raise ValueError(f"severity is {severity}: expected 1 to 5")
     t, rng = np.array(telemetry, np.float32), np.random.default_rng(seed)
-    if kind == 'g_units': t[:, :3] /= 9.81
-    if kind == 'swapped_axes': t[:, [0, 1, 3, 4]] = t[:, [1, 0, 4, 3]]
-    if kind == 'degrees': t[:, 3:6] *= 180/math.pi
+    at = lambda names: [COLUMN[k] for k in names.split()]
+    if kind == 'g_units': t[:, at('ax ay az')] /= 9.81
+    if kind == 'swapped_axes': t[:, at('ax ay gx gy')] = t[:, at('ay ax gy gx')]
+    if kind == 'degrees': t[:, at('gx gy gz')] *= 180/math.pi
     if kind == 'dropped': t[:, rng.permutation(len(CHANNELS))[:severity]] = 0
     if kind == 'jitter': t += (rng.normal(size=t.shape)*JITTER*severity/3).astype(np.float32)
     return t
@@ -254,7 +258,7 @@ def usual_motion(motion, telemetry) -> float:
 
 def _driving(telemetry, v=.1, w=.1):
     t = np.asarray(telemetry)
-    return (abs(t[:, 6]) > v) | (abs(t[:, 7]) > w)
+    return (abs(t[:, COLUMN['v']]) > v) | (abs(t[:, COLUMN['w']]) > w)
 
 # %% ../nbs/53_ood.ipynb #27b5994f
 @dataclass

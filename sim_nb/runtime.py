@@ -58,7 +58,8 @@ def read_manifest(
 
 def _check_form(m, path):
     "What readers rely on is there, and of its type"
-    bad = [k for k, t in dict(F=int, dv=int, labels=dict, files=dict).items() if type(m.get(k)) is not t]
+    kinds = dict(F=int, dv=int, labels=dict, files=dict, agreement=dict)
+    bad = [k for k, t in kinds.items() if type(m.get(k, {} if k == 'agreement' else None)) is not t]
     if bad: _refuse(path, f"{bad[0]} is {m.get(bad[0])!r:.60}, which is none")
     for k in HEADS:
         o = m['labels'].get(k)
@@ -75,7 +76,8 @@ def check_calibration(
     def refuse(why): raise ValueError(f"{source}: {why}. Run sim_calibrate again")
     if not calibration: return
     if not isinstance(calibration, dict): refuse(f'the calibration is {calibration!r:.60}')
-    if lacks := [k for k in ('temperatures', 'certificate', 'guarantee') if k not in calibration]: refuse(f"the calibration lacks {', '.join(lacks)}")
+    lacks = [k for k in ('temperatures', 'certificate', 'guarantee') if k not in calibration]
+    if lacks: refuse(f"the calibration lacks {', '.join(lacks)}")
     wrong = [k for k, t in _FACTS.items() if not isinstance(calibration.get(k, t()), t)]
     if wrong: refuse(f"calibration.{wrong[0]} is {calibration[wrong[0]]!r:.60}, expected a {_FACTS[wrong[0]].__name__}")
     bad = {k: v for k, v in calibration['temperatures'].items() if not (isinstance(v, (int, float)) and 0 < v < math.inf)}
@@ -88,8 +90,9 @@ def check_threshold(
     source,  # its file
 ):
     "Refuse a threshold on P(high) that is no probability: every comparison with it would be wrong"
+    if of is None: return
     t = of.get('threshold') if isinstance(of, dict) else of
-    if t is not None and not (type(t) in (int, float) and 0 <= t <= 1): raise ValueError(
+    if not isinstance(of, dict) or t is not None and not (type(t) in (int, float) and 0 <= t <= 1): raise ValueError(
         f"{source}: the threshold of {what} is {t!r:.60}, which is no probability. Run sim_calibrate, or train, again")
 
 # %% ../nbs/40_runtime.ipynb #ca11b007
@@ -181,7 +184,8 @@ class OnnxSim:
         check_threshold(self.metadata.get('alarm'), 'alarm', folder)
         try: self.time_head = TimeHead.from_dict(self.metadata['time_head']) if self.metadata.get('time_head') else None
         except ValueError as e: _refuse(self.folder/'model.json', e)
-        if self.time_head and len(self.time_head.weight) != self.dv: _refuse(self.folder/'model.json', f'time_head has {len(self.time_head.weight)} weights, expected {self.dv}')
+        if self.time_head and len(self.time_head.weight) != self.dv: _refuse(
+            self.folder/'model.json', f'time_head has {len(self.time_head.weight)} weights, expected {self.dv}')
         self.doubt = not_guaranteed(self.calibration, self.arithmetic, GRAPH_BACKENDS[precision], self.time_head and self.time_head.digest())
         if self.doubt: log.warning(f'{folder}: {self.doubt}')
 

@@ -27,6 +27,7 @@ from .encode import FastPath, _key, cached_graph, export_encoder, one_thread
 from .inference import OneLaunch, SimV0Inference
 
 log = logging.getLogger(__name__)
+from .cli import metered
 
 # %% ../nbs/43_stream.ipynb #c2e39bb5
 CODES = {  # code -> (action, what happened)
@@ -438,6 +439,7 @@ def run_drive(
     data,                # a split's path, or a `FrameDataset`
     episode=None,        # which drive, by its number or its name such as 'ep003'; None: the first
     fps=None,            # frame rows per second; None: what the dataset says
+    progress=False,      # say how far it is
 ) -> list:               # one decision per frame; with `row`, and `risk_true` where it is known
     "Replay one recorded drive"
     ds = data if hasattr(data, 'iter_frames') else stream.inf.opened.open_data(data)
@@ -445,7 +447,11 @@ def run_drive(
     if not rate: raise ValueError(f"{type(ds).__name__} does not say its frame rate: give fps")
     own = drive_windows(ds, episode)
     stream.reset()
-    return list(_replay(stream, ds, own, rate))
+    rows = np.asarray(ds.rows[own])
+    n = (rows.max() - rows.min())//_row_step(rows) + 1
+    return list(metered(_replay(stream, ds, own, rate), int(n), what='deciding', unit='frames', show=progress))
+
+def _row_step(rows): return max(1, round(float(np.median(np.diff(rows))))) if rows.shape[1] > 1 else 1
 
 def drive_windows(
     ds,             # windows over frames
@@ -472,7 +478,7 @@ def drive_frames(
     rows = np.asarray(ds.rows[own])
     ends = {int(r): w for r, w in zip(rows[:, -1], own)}
     wanted = {int(r): w for w, rs in zip(own[::-1], rows[::-1]) for r in rs} | ends  # a frame before the first window's end has that window's reading
-    first, step = min(wanted), max(1, round(float(np.median(np.diff(rows))))) if rows.shape[1] > 1 else 1
+    first, step = min(wanted), _row_step(rows)
     for row, img in ds.iter_frames(first):
         if row > max(wanted): break
         if row not in wanted or (row - first) % step: continue

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['MAY_CHANGE', 'SHAPING', 'log', 'COMPARED', 'fit_sizes', 'resume_config', 'at_its_place', 'init_problems',
            'init_weights', 'fetch_llm', 'split_warnings', 'keep_opening', 'split_names', 'prepare', 'run_metadata',
-           'comparison', 'test_run', 'train', 'is_done', 'quickstart', 'main']
+           'comparison', 'test_run', 'check_tracker', 'tracked', 'short_rows', 'train', 'is_done', 'quickstart', 'main']
 
 # %% ../nbs/37_train.ipynb #d3e94585
 from .cli import sim_train
@@ -32,7 +32,7 @@ from .cache import open_split
 with warnings.catch_warnings():  # importing fastai calls `torch.jit.script`, and torch warns about it
     warnings.simplefilter('ignore', FutureWarning)
     from sim_nb.data import pick_device, seed_everything
-    from sim_nb.learner import SaveRun, _with_origin, check_folder, data_metadata
+    from sim_nb.learner import EpochMeter, SaveRun, _with_origin, check_folder, data_metadata
     from sim_nb.learner import sim_dataloaders, sim_learner
 
 # %% ../nbs/37_train.ipynb #559bbef7
@@ -62,7 +62,7 @@ def fit_sizes(
     return cfg
 
 # %% ../nbs/37_train.ipynb #2353a0c1
-MAY_CHANGE = ('training.epochs', 'training.save_every_epoch', 'training.device', 'data.num_workers',
+MAY_CHANGE = ('training.epochs', 'training.save_every_epoch', 'training.device', 'training.tracker', 'data.num_workers',
               'output.output_dir',
               'data.train_split_path', 'data.val_split_path', 'data.test_split_path')  # paths: when the data has moved
 
@@ -318,6 +318,50 @@ def test_run(
     run_report(run, rows, probs, ds.labels, episodes, seconds, picture, ckpt['metadata'], left)
     return rows
 
+# %% ../nbs/37_train.ipynb #7ac40002
+from contextlib import contextmanager
+from importlib.util import find_spec
+import os
+
+# %% ../nbs/37_train.ipynb #7ac40003
+def check_tracker(cfg: SimConfig):
+    "Is the tracker that the config names installed?"
+    kind = cfg.training.tracker
+    if kind != 'none' and not find_spec(kind): raise ConfigError(
+        f'training.tracker: {kind} is not installed: pip install "sim_nb[track]", or set training.tracker=none')
+
+def _board(folder):
+    "fastai's callback; of the optimizer only the learning rate, because not all its options are numbers"
+    from fastai.callback.tensorboard import TensorBoardCallback
+    class Board(TensorBoardCallback):
+        def after_batch(self):
+            if not self.training: return
+            for k, v in dict(train_loss=self.smooth_loss, lr=self.opt.hypers[0]['lr']).items(): self.writer.add_scalar(k, v, self.train_iter)
+    return Board(str(folder), trace_model=False, log_preds=False)
+
+@contextmanager
+def tracked(
+    cfg: SimConfig,
+):            # yields a list of callbacks
+    "The callbacks of the tracker, closed at the end"
+    out, kind = RunFolder(cfg.output.output_dir).path, cfg.training.tracker
+    if kind == 'tensorboard':
+        yield [_board(out/'tensorboard')]
+    elif kind == 'wandb':
+        import wandb
+        from fastai.callback.wandb import WandbCallback
+        with wandb.init(project='sim_nb', name=out.name, dir=str(out), mode=os.environ.get('WANDB_MODE', 'offline'), config=cfg.model_dump(exclude={'run'})):
+            yield [WandbCallback(log_preds=False)]
+    else: yield []
+
+# %% ../nbs/37_train.ipynb #3bd76438
+def short_rows(
+    rows: list,   # of `judge`
+) -> list:        # the same, under names that fit 80 characters
+    "The comparison for a terminal"
+    short = dict(mean_f1='mean F1', risk_f1='risk', reason_f1='reason', action_f1='action', recall_high='high', false_alarms='false')
+    return [{short.get(k, k): v.replace('mean + last', 'frames') if k == 'model' else v for k, v in r.items()} for r in rows]
+
 # %% ../nbs/37_train.ipynb #2eb005e9
 def train(
     cfg: SimConfig,          # see `load_config`
@@ -327,21 +371,23 @@ def train(
     "Train a model from a config"
     run = RunFolder(cfg.output.output_dir)
     check_folder(run, resume)
+    check_tracker(cfg)
     cfg, learn, metadata = prepare(cfg, init=not (resume and run.last.exists()))
     t, saver = cfg.training, SaveRun(run.path, resume, cfg.training.save_every_epoch, stop_after, cfg, metadata, echo=True)
     with run.lock():
         with saver.session(learn, t.epochs, locked=True):
             if saver.progress.epoch < (stop_after or t.epochs): _fit(learn, cfg, saver)
         if saver.progress.epoch >= t.epochs and 'test' in cfg.data.split_names():
-            print('\n' + text_table(test_run(run, cfg, learn)), flush=True)
+            print('judging on the test drives, beside simpler models', flush=True)
+            print('\n' + text_table(short_rows(test_run(run, cfg, learn))), flush=True)
     return run
 
 # %% ../nbs/37_train.ipynb #9d7240d8
 def _fit(learn, cfg, saver):
     "Fit from the first epoch that is not done yet, with the schedule of the config"
     fit = learn.fit_one_cycle if cfg.training.schedule == 'one_cycle' else learn.fit
-    with learn.no_bar(), learn.no_logging():
-        fit(cfg.training.epochs, cbs=saver, start_epoch=saver.progress.epoch)
+    with learn.no_bar(), learn.no_logging(), tracked(cfg) as cbs:
+        fit(cfg.training.epochs, cbs=[saver, EpochMeter(), *cbs], start_epoch=saver.progress.epoch)
 
 # %% ../nbs/37_train.ipynb #8aee5d2d
 def is_done(

@@ -7,18 +7,17 @@ __all__ = ['WIDTH', 'NO_RISK', 'PAGE', 'ENDINGS', 'REPLAY_S', 'headline', 'alarm
            'watch_frames', 'strip', 'in_words', 'save_watch', 'Replay', 'replay', 'main']
 
 # %% ../nbs/62_watch.ipynb #7d33c251
-from .cli import sim_watch
+from .cli import metered, sim_watch
 
 # %% ../nbs/62_watch.ipynb #8beab04b
 if __name__ == '__main__' and __spec__: raise SystemExit(sim_watch())  # python -m sim_nb.watch
 
 # %% ../nbs/62_watch.ipynb #5c8f3128
-import base64, html, io, itertools, sys, tempfile
+import base64, html, io, itertools, tempfile
 from pathlib import Path
 import numpy as np
 from fastcore.basics import patch
 from PIL import Image, ImageDraw, ImageFont
-from tqdm.auto import tqdm
 
 # %% ../nbs/62_watch.ipynb #a9ee257c
 from .files import atomic_open, check_writable
@@ -34,7 +33,8 @@ def headline(
     "The decision in words"
     if d.get('risk') is None:
         return f"{d.get('code', 'no decision').replace('_', ' ')}: {d.get('action') or 'no action'}"
-    return f"{d['risk']}  {d['action'].replace('_', ' ')}  ({d['reason'].replace('_', ' ')}, {d['confidence']:.0%} sure)"
+    action, reason = (d[k].replace('_', ' ') for k in ('action', 'reason'))
+    return f"{d['risk']}  {action}  ({reason}, {d['confidence']:.0%} sure)"
 
 # %% ../nbs/62_watch.ipynb #ff29e417
 def alarm_of(
@@ -164,7 +164,8 @@ def strip(
 PAGE = """<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <title>{title}</title><style>body{{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:1rem auto;padding:0 1rem}}
 video{{width:100%;max-width:{width}px}}</style></head><body><h1>{title}</h1>
-<video controls autoplay loop muted playsinline src="data:video/mp4;base64,{video}"></video><p>{words}</p></body></html>"""
+<video controls autoplay loop muted playsinline src="data:video/mp4;base64,{video}"></video>
+<p>{words}</p></body></html>"""
 
 def in_words(
     decisions: list,   # of one drive
@@ -234,8 +235,7 @@ class Replay:
         **kwargs,          # of `save_watch`: fps, width
     ) -> Path:
         "Write the drive with its decisions drawn in"
-        bar = tqdm(self.frames(), total=len(self), desc=self.title, unit='frame', disable=not progress,
-                   mininterval=.5 if sys.stderr.isatty() else 10)
+        bar = metered(self.frames(), len(self), what=f'drawing {self.title}', unit='frames', show=progress)
         return save_watch(bar, self.decisions, path, threshold=self.threshold, title=self.title, **kwargs)
 
 # %% ../nbs/62_watch.ipynb #5933e23b
@@ -270,8 +270,8 @@ def picture(self: Replay,
     "One frame with its decision and the timeline"
     i = range(len(self))[i]
     frame = self.ds.read_frames([self.decisions[i]['row']])[0]
-    line, x = (timeline(self.decisions, width, 2*(width//15), self.threshold),
-               _columns([d['time'] for d in self.decisions], width))
+    line = timeline(self.decisions, width, 2*(width//15), self.threshold)
+    x = _columns([d['time'] for d in self.decisions], width)
     return np.vstack([overlay(frame, self.decisions[i], width), until(line, int(x[i+1]))])
 
 @patch
@@ -280,8 +280,8 @@ def widget(self: Replay, width: int=WIDTH):
     import ipywidgets as w
     image, n = w.Image(value=_png(self.picture(0, width)), format='png', width=width), len(self)
     ms = max(int(1000*(self.decisions[-1]['time'] - self.decisions[0]['time'])/max(n - 1, 1)), 40)
-    play, slider = w.Play(max=n - 1, interval=ms), w.IntSlider(max=n - 1, readout=False,
-                                                               layout=w.Layout(width=f'{width - 130}px'))
+    play = w.Play(max=n - 1, interval=ms)
+    slider = w.IntSlider(max=n - 1, readout=False, layout=w.Layout(width=f'{width - 130}px'))
     w.jslink((play, 'value'), (slider, 'value'))
     slider.observe(lambda c: setattr(image, 'value', _png(self.picture(c['new'], width))), 'value')
     return w.VBox([image, w.HBox([play, slider])])
@@ -312,6 +312,6 @@ def main(a):  # the words of `sim_watch`
     check_writable(a.out, '--out', parents=True)
     inf = SimV0Inference(a.checkpoint, a.device, a.backend).open_as(a.set, a.trust_code)
     drive = int(a.drive) if a.drive and a.drive.isdigit() else a.drive
-    run = replay(SimStream(inf, encoder=a.encoder, deadline_s=REPLAY_S), a.data, drive)
+    run = replay(SimStream(inf, encoder=a.encoder, deadline_s=REPLAY_S), a.data, drive, progress=True)
     Path(a.out).parent.mkdir(parents=True, exist_ok=True)
     print(f"{run.save(a.out, progress=True, width=a.width)}: {in_words(run.decisions)}")

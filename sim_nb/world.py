@@ -13,7 +13,7 @@ __all__ = ['LAYOUTS', 'TEXTURES', 'FLOORS', 'WALLS', 'BOXES', 'ROCK', 'SHIRTS', 
            'drive_columns', 'make_world', 'tree_hash', 'parse_world', 'world_folder', 'WorldDataset', 'main']
 
 # %% ../nbs/15_world.ipynb #c56d0538
-from .cli import sim_world
+from .cli import metered, sim_world
 
 # %% ../nbs/15_world.ipynb #1f7491b3
 if __name__ == '__main__' and __spec__: raise SystemExit(sim_world())  # python -m sim_nb.world
@@ -30,7 +30,6 @@ from typing import NamedTuple
 from fastcore.basics import patch
 from joblib import Parallel, delayed, parallel_config
 from PIL import Image as PILImage
-from tqdm import tqdm
 from .labels import REASONS, ACTIONS, HEADS, HIGH, IGNORE_INDEX, COLUMN
 from .files import atomic_open, cache_folder, check_folder
 from .video import encode_video, video_histogram
@@ -939,7 +938,7 @@ def _work(job):
 # %% ../nbs/15_world.ipynb #8cdf1432
 def _run(jobs, workers, progress):
     "Run the jobs here or in `workers` processes, with a progress bar"
-    bar = lambda o: tqdm(o, total=len(jobs), desc='drives', disable=not progress)
+    bar = lambda o: metered(o, len(jobs), what='drives', unit='drives', show=progress)
     if not workers: return list(bar(map(_work, jobs)))
     with parallel_config('loky', inner_max_num_threads=1):
         pool = Parallel(min(workers, len(jobs)), batch_size=1, return_as='generator')
