@@ -281,7 +281,12 @@ class _Calibration(_Facts):
     arithmetic: list[str] = []
     time_head: str|None = None
 
-class _Alarm(_Facts): threshold: _Share|None; budget: _Share = 0.; recall: _Share|None = None; false_alarm_rate: _Share|None = None
+class _Alarm(_Facts):
+    threshold: _Share|None
+    budget: _Share = 0.
+    recall: _Share|None = None
+    false_alarm_rate: _Share|None = None
+
 class _TimeHead(_Facts): share: _Share; off: str|None = None; said: list[dict] = []; losses: list[dict] = []
 
 class _Metadata(_Facts):
