@@ -154,11 +154,15 @@ def info(version, drives):
 
 def write_json(path, o): path.parent.mkdir(parents=True, exist_ok=True); path.write_text(json.dumps(o))
 
+# As `LeRobotWriter` writes: without checksums, a flipped bit that turns 9.8 into 8.8 is a reading like any other,
+# and no reader could know.
+SUMS = dict(write_page_checksum=True)
+
 def lerobot3(root, n=2):
     "A LeRobot v3.0 dataset: all drives in one parquet file and one video"
     import pyarrow as pa, pyarrow.parquet as pq
     for o in (DATA3, EPISODES3): (root/o).parent.mkdir(parents=True)
-    pq.write_table(pa.concat_tables([table(columns(e, first=e*N)) for e in range(n)]), root/DATA3)
+    pq.write_table(pa.concat_tables([table(columns(e, first=e*N)) for e in range(n)]), root/DATA3, **SUMS)
     v = f'videos/{CAM}/'
     pq.write_table(pa.Table.from_pylist([{
         'episode_index': e, 'tasks': ['drive'], 'length': N, 'data/chunk_index': 0, 'data/file_index': 0,
@@ -173,7 +177,7 @@ def lerobot2(root, n=2):
     import pyarrow.parquet as pq
     (root/'data/chunk-000').mkdir(parents=True)
     for e in range(n):
-        pq.write_table(table(columns(e, first=e*N)), root/f'data/chunk-000/episode_{e:06d}.parquet')
+        pq.write_table(table(columns(e, first=e*N)), root/f'data/chunk-000/episode_{e:06d}.parquet', **SUMS)
         encode(root/f'videos/chunk-000/{CAM}/episode_{e:06d}.mp4', [code(k) for k in numbers(e)])
     write_json(root/'meta/info.json', info('v2.1', n))
     lines = [json.dumps(dict(episode_index=e, tasks=['drive'], length=N)) for e in range(n)]

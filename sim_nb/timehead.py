@@ -50,12 +50,12 @@ class TimeHead:
         try:
             new = cls(**{**d, 'weight': np.asarray(d['weight'], np.float64), 'seconds': tuple(d['seconds'])})
             numbers = [new.bias, new.slope, new.share, new.below, *new.seconds]
-            ok = new.weight.ndim == 1 and np.isfinite(new.weight).all() and all(isinstance(o, (int, float)) and math.isfinite(o) for o in numbers)
+            ok = new.weight.ndim == 1 and np.isfinite([*new.weight, *numbers]).all()
+            low, medium, high = new.seconds
+            ok = ok and 0 <= new.share <= 1 and 0 <= new.below <= 1 and new.slope > 0 and low > medium > high > 0
         except (TypeError, ValueError, KeyError): ok = False
-        if not (ok and 0 <= new.share <= 1 and 0 <= new.below <= 1 and new.slope > 0 and len(new.seconds) == 3
-                and new.seconds[0] > new.seconds[1] > new.seconds[2] > 0):
-            raise ValueError(f'time_head: expected weight, bias, slope > 0, three falling seconds and shares in 0..1, '
-                             f'came {str(d)[:80]}')
+        if not ok: raise ValueError('time_head: expected weight, bias, slope > 0, three falling seconds and '
+                                    f'shares in 0..1, came {str(d)[:80]}')
         return new
 
 # %% ../nbs/19_timehead.ipynb #c3329d86
