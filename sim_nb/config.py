@@ -88,7 +88,7 @@ class DataConfig(Section):
     dataset_class_path: str = Field(description='import path of a `SimDataset` class')
     train_split_path: str = Field(min_length=1, description='given to the class for training')
     split_off: float = Field(0., ge=0, lt=.5, allow_inf_nan=False,
-        description='share of the training drives that becomes validation, and as many testing, where these have no path; 0: none')
+        description='where no drives are named for validation: share of the training drives for it, and as many for testing; 0: none')
     val_split_path: str|None = Field(None, min_length=1, validate_default=True, description='given to the class for validation; empty: see `split_off`')
     test_split_path: str|None = Field(None, min_length=1, description='given to the class for testing; empty: see `split_off`')
     dataset_kwargs: dict = Field({}, description='more arguments for the class, for every split')
@@ -108,7 +108,8 @@ class DataConfig(Section):
 
     def split_names(self, own=False):
         "The splits that there are; `own`: those that are split off from the training drives"
-        off = [k for k in ('val', 'test') if getattr(self, f'{k}_split_path') is None] if self.split_off else []
+        off = [k for k in ('val', 'test') if getattr(self, f'{k}_split_path') is None]
+        if self.val_split_path or not self.split_off: off = []  # who names validation drives has shared them out
         return off if own else [k for k in ('train', 'val', 'test') if k in off or getattr(self, f'{k}_split_path') is not None]
 
 
