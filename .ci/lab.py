@@ -23,6 +23,10 @@ def wait_for(url, seconds=60):
     sys.exit('lab: the server did not start')
 
 def code_cells(nb): return [c for c in json.loads(nb.read_text(encoding='utf-8'))['cells'] if c['cell_type'] == 'code']
+def saved_cells(nb):
+    "The same, while JupyterLab saves; None when it has not written the end of the file yet"
+    try: return code_cells(nb)
+    except json.JSONDecodeError: return None
 def failed(cells): return [o for c in cells for o in c['outputs'] if o['output_type'] == 'error']
 def done(cells): return all(c['execution_count'] for c in cells)
 def pictures(cells): return sum('image/png' in o.get('data', {}) for c in cells for o in c['outputs'])
@@ -41,7 +45,7 @@ def run_all(url, nb, file, seconds=600):
         command = lambda name: page.evaluate(f"() => {{ window.jupyterapp.commands.execute('{name}'); }}")
         command('notebook:run-all-cells')
         end = time.time() + seconds
-        while time.time() < end and not (done(cells := code_cells(file)) or failed(cells)):
+        while time.time() < end and not ((cells := saved_cells(file)) and (done(cells) or failed(cells))):
             time.sleep(1)
             command('docmanager:save')
         chromium.close()
