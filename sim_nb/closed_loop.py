@@ -253,7 +253,7 @@ def drives(
     bar = lambda o: list(metered(o, len(which), what=f'{guard} drives', unit='drives', show=progress))
     if workers == 0: return bar(_one(key, e, kwargs) for e in which)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()
-    with parallel_config('loky', inner_max_num_threads=1):
+    with parallel_config('loky', inner_max_num_threads=1, idle_worker_timeout=30):
         pool = Parallel(min(workers or cores, len(which)), batch_size=1, return_as='generator')
         return bar(pool(delayed(_one)(key, e, kwargs) for e in which))
 

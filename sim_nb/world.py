@@ -940,7 +940,7 @@ def _run(jobs, workers, progress):
     "Run the jobs here or in `workers` processes, with a progress bar"
     bar = lambda o: metered(o, len(jobs), what='drives', unit='drives', show=progress)
     if not workers: return list(bar(map(_work, jobs)))
-    with parallel_config('loky', inner_max_num_threads=1):
+    with parallel_config('loky', inner_max_num_threads=1, idle_worker_timeout=30):  # nobody waits longer for them at the end
         pool = Parallel(min(workers, len(jobs)), batch_size=1, return_as='generator')
         try: return list(bar(pool(map(delayed(_work), jobs))))
         except BrokenExecutor as e:
