@@ -1,5 +1,5 @@
 "Run notebooks in a real JupyterLab, in a headless browser; a cell that ends in an error, or too few pictures, is a failure."
-import json, shutil, socket, subprocess, sys, tempfile, time, urllib.request
+import os, json, shutil, socket, subprocess, sys, tempfile, time, urllib.request
 from pathlib import Path
 from playwright.sync_api import sync_playwright
 from nbdev.config import get_config
@@ -69,7 +69,8 @@ def main():
         shutil.copytree(get_config().nbs_path, tmp, dirs_exist_ok=True, ignore=shutil.ignore_patterns('[0-9]*', '_*'))
         url = f'http://127.0.0.1:{(port := free_port())}'
         lab = subprocess.Popen([sys.executable, '-m', 'jupyterlab', f'--port={port}', f'--ServerApp.root_dir={tmp}', *LAB.split()],
-                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                               env={k: v for k, v in os.environ.items() if k != 'MPLBACKEND'})  # figures are shown, as to a user
         try:
             wait_for(url + '/api')
             for nb, want in NOTEBOOKS.items():
