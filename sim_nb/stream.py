@@ -25,9 +25,9 @@ from .graph import OnnxBackend, features_model
 from .vision import encode_plain, resize_frames
 from .encode import FastPath, _key, cached_graph, export_encoder, one_thread
 from .inference import OneLaunch, SimV0Inference
+from .cli import metered
 
 log = logging.getLogger(__name__)
-from .cli import metered
 
 # %% ../nbs/43_stream.ipynb #c2e39bb5
 CODES = {  # code -> (action, what happened)
