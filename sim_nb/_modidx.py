@@ -1720,6 +1720,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '', 'doc_host': '', 'git_url
                               'sim_nb.train.at_its_place': ('train.html#at_its_place', 'sim_nb/train.py'),
                               'sim_nb.train.check_tracker': ('train.html#check_tracker', 'sim_nb/train.py'),
                               'sim_nb.train.comparison': ('train.html#comparison', 'sim_nb/train.py'),
+                              'sim_nb.train.fetch_beside': ('train.html#fetch_beside', 'sim_nb/train.py'),
                               'sim_nb.train.fetch_llm': ('train.html#fetch_llm', 'sim_nb/train.py'),
                               'sim_nb.train.fit_sizes': ('train.html#fit_sizes', 'sim_nb/train.py'),
                               'sim_nb.train.init_problems': ('train.html#init_problems', 'sim_nb/train.py'),
