@@ -468,7 +468,8 @@ def stream(setup):
             'busy': f'the same, beside {os.cpu_count()} busy programs'}
     ms = {p: [np.median(t[p][k])*1e3 for k in ways] for p in t}
     return [Row('stream', what[p], 'ms', a, b, a/b, target=10. if p == 0 else None,
-                note=f"{percentiles(t[p]['ours'])}; plain {percentiles(t[p]['plain'])}") for p, (a, b) in ms.items()] + [
+                note=f"{percentiles(t[p]['ours'])}; plain {percentiles(t[p]['plain'])}")
+            for p, (a, b) in ms.items()] + [
             Row('stream', 'a guard against its stream, per decision', 'ms', alone, under, alone/under,
                 note=f"{percentiles(beside['guard'])}; the stream alone {percentiles(beside['stream'])}")]
 

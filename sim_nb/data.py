@@ -12,7 +12,8 @@ __all__ = ['LABEL_KEYS', 'REQUIRED_KEYS', 'SAMPLE_KEYS', 'log', 'IN_MEMORY', 'SP
            'build_dataset', 'how_opened', 'split_off', 'build_split']
 
 # %% ../nbs/10_data.ipynb #add91167
-import copy, ctypes, difflib, functools, hashlib, importlib, inspect, itertools, logging, math, mmap, random, re, tempfile, warnings
+import copy, ctypes, difflib, functools, hashlib, importlib, inspect, itertools, logging, math, mmap, random, re
+import tempfile, warnings
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from contextlib import contextmanager
@@ -331,16 +332,18 @@ def _column(
     pieces = _pieces(shape[0])
     if shape[0] > IN_MEMORY:
         try: return _file_column(map(get, pieces), shape, dtype)
-        except OSError as e: _say_once(f"columns of many windows stay in memory: {cache_home()/'columns'} cannot hold them ({e}). "
-                                       "Set SIM_NB_CACHE to a folder with room")
+        except OSError as e: _say_once(
+            f"columns of many windows stay in memory: {cache_home()/'columns'} cannot hold them ({e}). "
+            "Set SIM_NB_CACHE to a folder with room")
     out = np.empty(shape, dtype)
     for s in pieces: out[s] = get(s)
     return out
 
 def _file_column(parts, shape, dtype):
+    "A column on disk; it is written, not mapped: a full disk is an error here and not a crash later"
     folder = cache_home()/'columns'
     folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryFile(dir=folder) as f:  # written, not mapped: a full disk is an error here and not a crash later
+    with tempfile.TemporaryFile(dir=folder) as f:
         for x in parts: f.write(np.ascontiguousarray(x, dtype).data.cast('B'))
         f.flush()
         out = np.memmap(f, dtype, 'r+', shape=tuple(shape))
@@ -373,8 +376,11 @@ class Ids(Sequence):
     __hash__ = None
     def __add__(self, other): return [*self, *other]
     def __radd__(self, other): return [*other, *self]
-    def __repr__(self): return f"{type(self).__name__}({len(self):,} ids, {', '.join(map(repr, self[:3]))}{', ...' if len(self) > 3 else ''})"
+    def __repr__(self):
+        some = ', '.join(map(repr, self[:3])) + (', ...' if len(self) > 3 else '')
+        return f"{type(self).__name__}({len(self):,} ids, {some})"
 
+# %% ../nbs/10_data.ipynb #af3ee7fc
 class PackedIds(Ids):
     "Any strings, as two columns"
     def __init__(self,
@@ -399,7 +405,9 @@ class PackedIds(Ids):
 
 def _kept_ids(ids, n):
     "The ids of `n` windows: a list of str when there are few"
-    return None if ids is None else [str(o) for o in ids] if n <= IN_MEMORY else ids if isinstance(ids, Ids) else PackedIds(ids, n)
+    if ids is None: return None
+    if n <= IN_MEMORY: return [str(o) for o in ids]
+    return ids if isinstance(ids, Ids) else PackedIds(ids, n)
 
 # %% ../nbs/10_data.ipynb #90bb9c17
 def _check_labels(labels, n):
@@ -422,20 +430,22 @@ def _ints(x):
     "An int64 column: a memory map as it is, everything else copied"
     return x if isinstance(x, np.memmap) and x.dtype == np.int64 else _column(lambda s: x[s], x.shape, np.int64)
 
+# %% ../nbs/10_data.ipynb #756f0a2d
 def _check_column(x, shape, name, ok):
     "A float32 column; the first row that is not `ok` is named"
     x = x if isinstance(x, np.ndarray) else np.asarray(x)
     if x.shape != shape: raise SampleError(
         f"{name}: expected {list(shape)}, one row per window, got {list(x.shape)}")
     keep, bad = x.dtype == np.float32 and x.flags.c_contiguous, []
-    def checked(s):
-        with np.errstate(over='ignore'): v = x[s].astype(np.float32, copy=False)  # too large becomes infinite, and is not `ok`
+    def checked(s):  # too large becomes infinite, and is not `ok`
+        with np.errstate(over='ignore'): v = x[s].astype(np.float32, copy=False)
         bad.extend((np.flatnonzero(~ok(v)) + s.start).tolist())
         return v
     for s in _pieces(len(x)): checked(s)
+    want = 'numbers' if name == TELEMETRY else 'a number >= 0'
     if bad: raise SampleError(
         f"window {bad[0]}, {name}: a bad value in {x[bad[0]].tolist()}, "
-        f"and in {len(bad)-1} more windows; expected {'numbers' if name == TELEMETRY else 'a number >= 0'}, finite in float32")
+        f"and in {len(bad)-1} more windows; expected {want}, finite in float32")
     return _stored(x) if keep else _column(checked, shape, np.float32)
 
 # %% ../nbs/10_data.ipynb #9ee8d21d
@@ -455,13 +465,11 @@ class ColumnDataset(SimDataset):
         self.rows = _ints(rows)
         n, self.F = self.rows.shape
         self.labels = _check_labels(labels, n)
-        self.telemetry = _check_column(telemetry, (n, len(CHANNELS)), TELEMETRY,
-                                       lambda x: np.isfinite(x).all(1))
-        self.weight = _check_column(np.broadcast_to(np.float32(1), n) if weight is None else weight, (n,), WEIGHT,
-                                    lambda x: (x >= 0) & (x < np.inf))
+        self.telemetry = _check_column(telemetry, (n, len(CHANNELS)), TELEMETRY, lambda x: np.isfinite(x).all(1))
+        weight = np.broadcast_to(np.float32(1), n) if weight is None else weight
+        self.weight = _check_column(weight, (n,), WEIGHT, lambda x: (x >= 0) & (x < np.inf))
         for k, v in dict(sample_ids=sample_ids, episodes=episodes).items():
-            if v is not None and len(v) != n: raise SampleError(
-                f"{k}: expected {n}, one per window, got {len(v)}")
+            if v is not None and len(v) != n: raise SampleError(f"{k}: expected {n}, one per window, got {len(v)}")
         self.sample_ids = _kept_ids(sample_ids, n)
         self.episodes = None if episodes is None else _stored(np.asarray(episodes))
 
@@ -474,8 +482,7 @@ class ColumnDataset(SimDataset):
     def pictures(self, idxs): "{vis_feats or frames: float32 tensor [B, F, ...]} of some windows"
 
     def __getitem__(self, i):
-        if not -len(self) <= i < len(self): raise IndexError(
-            f"window {i}: the dataset has {len(self)}")
+        if not -len(self) <= i < len(self): raise IndexError(f"window {i}: the dataset has {len(self)}")
         s = {k: v[0] for k, v in self.pictures(np.array([i])).items()}
         s[TELEMETRY] = torch.from_numpy(self.telemetry[i].copy())
         s.update({k: int(v[i]) for k, v in self.labels.items()}, **{WEIGHT: float(self.weight[i])})
@@ -544,7 +551,8 @@ class WindowDataset(ColumnDataset):
 def _by_name(o):
     "A memory-mapped array as the arguments that open it again; others as they are"
     if isinstance(o, dict): return {k: _by_name(v) for k, v in o.items()}
-    if not (isinstance(o, np.memmap) and isinstance(o.base, mmap.mmap) and o.flags.c_contiguous and o.filename): return o
+    mapped = isinstance(o, np.memmap) and isinstance(o.base, mmap.mmap)
+    if not (mapped and o.flags.c_contiguous and o.filename): return o
     return _Map(str(o.filename), o.dtype, 'r', o.offset, o.shape)
 
 class _Map(tuple):
@@ -565,7 +573,7 @@ def __getstate__(self: ColumnDataset):
 
 @patch
 def __setstate__(self: ColumnDataset, d):
-    opened = lambda k, v: k in _MAPPED and not (k == 'feats' and isinstance(v, np.ndarray))  # features in memory stay there
+    opened = lambda k, v: k in _MAPPED and not (k == 'feats' and isinstance(v, np.ndarray))  # features in memory stay
     self.__dict__.update({k: _opened(v) if opened(k, v) else v for k, v in d.items()})
 
 @patch
@@ -609,9 +617,10 @@ class FrameIds(Ids):
     def __len__(self): return len(self.rows)
     def subset(self, idxs): return FrameIds(_take(self.episodes, idxs), _take(self.rows, idxs))
     def take(self, idxs):
-        ep = np.asarray(self.episodes)[idxs]
-        return [f'episode{e}/row{r}' for e, r in zip(ep.tolist() if ep.dtype.kind in 'iu' else ep, np.asarray(self.rows)[idxs, -1].tolist())]
+        ep, last = np.asarray(self.episodes)[idxs], np.asarray(self.rows)[idxs, -1]
+        return [f'episode{e}/row{r}' for e, r in zip(ep.tolist() if ep.dtype.kind in 'iu' else ep, last.tolist())]
 
+# %% ../nbs/10_data.ipynb #80101323
 @patch(cls_method=True)
 def from_frames(cls: WindowDataset,
     feats,         # float [T, dv], an array or a memory map
@@ -671,7 +680,8 @@ def read_frames(self: FrameDataset,
 
 # %% ../nbs/10_data.ipynb #7965c931
 _MIRROR_SIGNS = np.array([c.mirror for c in CHANNELS], np.float32)
-_MIRROR_ACTIONS = {ACTIONS.index('turn_left'): ACTIONS.index('turn_right'), ACTIONS.index('turn_right'): ACTIONS.index('turn_left')}
+_left, _right = (ACTIONS.index(o) for o in ('turn_left', 'turn_right'))
+_MIRROR_ACTIONS = {_left: _right, _right: _left}
 
 def mirror_actions(
     ids,  # int [N], action ids or -100
@@ -686,12 +696,16 @@ class MirroredDataset(FrameDataset):
         ds: FrameDataset,  # raw frames
     ):
         if not isinstance(ds, FrameDataset): raise TypeError(
-            f"{type(ds).__name__} cannot be mirrored: expected a FrameDataset, which gives raw frames. Cached features have no left and right")
-        self.ds, twice = ds, lambda o: None if o is None else np.concatenate([o, o])
-        labels = {k: twice(v) for k, v in ds.labels.items()} | dict(action_id=np.concatenate([ds.labels['action_id'], mirror_actions(ds.labels['action_id'])]))
-        ids = None if ds.sample_ids is None else _kept_ids(itertools.chain(ds.sample_ids, (f'{o}/mirrored' for o in ds.sample_ids)), 2*len(ds))
-        super().__init__(2*ds.n_frames, np.concatenate([ds.rows, ds.rows + ds.n_frames]), np.concatenate([ds.telemetry, ds.telemetry*_MIRROR_SIGNS]),
-                         labels, twice(ds.weight), ids, twice(ds.episodes), ds.source_files)
+            f"{type(ds).__name__} cannot be mirrored: expected a FrameDataset, which gives raw frames. "
+            "Cached features have no left and right")
+        both = lambda a, b: np.concatenate([a, b])
+        twice = lambda o: None if o is None else both(o, o)
+        self.ds, ids, actions = ds, ds.sample_ids, ds.labels['action_id']
+        labels = {k: twice(v) for k, v in ds.labels.items()} | dict(action_id=both(actions, mirror_actions(actions)))
+        if ids is not None: ids = _kept_ids(itertools.chain(ids, (f'{o}/mirrored' for o in ids)), 2*len(ds))
+        super().__init__(2*ds.n_frames, both(ds.rows, ds.rows + ds.n_frames),
+                         both(ds.telemetry, ds.telemetry*_MIRROR_SIGNS), labels, twice(ds.weight), ids,
+                         twice(ds.episodes), ds.source_files)
         self.frames_key = ('mirrored', *(getattr(ds, k, None) for k in ('camera', 'image_size', 'frames_key')))
 
     def iter_frames(self, start=0):
@@ -705,7 +719,8 @@ def _rate(ds, k):
     v = getattr(ds, k, None)
     try: ok = v is None or 0 < float(v) < math.inf
     except (TypeError, ValueError): ok = False
-    if not ok: raise ValueError(f"{type(ds).__name__}.{k}: expected a number above 0, or None when it is not known, got {v!r}")
+    if not ok: raise ValueError(
+        f"{type(ds).__name__}.{k}: expected a number above 0, or None when it is not known, got {v!r}")
     return v if v is None else float(v)
 
 @patch
@@ -871,12 +886,14 @@ class TelemetryStats:
 # %% ../nbs/10_data.ipynb #ac8ccbd0
 def _say_beyond(ds):
     "Warn of readings that no rover can have: one of them spoils the statistics of its channel"
-    bad = [(s.start + i, j) for s in _pieces(len(ds)) for i, j in np.argwhere(beyond_limit(np.asarray(ds.telemetry[s])) & (np.asarray(ds.weight[s]) > 0)[:, None])]
+    def beyond(s): return beyond_limit(np.asarray(ds.telemetry[s])) & (np.asarray(ds.weight[s]) > 0)[:, None]
+    bad = [(s.start + i, j) for s in _pieces(len(ds)) for i, j in np.argwhere(beyond(s))]
     if not bad: return
     (i, j), ids = bad[0], getattr(ds, 'sample_ids', None)
     c, who = CHANNELS[j], repr(ids[int(i)]) if ids is not None else f'window {i}'
-    log.warning(f"telemetry statistics: {who}, channel {c.name}: {ds.telemetry[i][j]:g}, the limit is {c.limit:g} {c.unit}, and {len(bad)-1} more such values: "
-                f"they spoil mean and std. Repair them, or leave them out (on_limit='skip' of recorded drives, a weight of 0)")
+    log.warning(f"telemetry statistics: {who}, channel {c.name}: {ds.telemetry[i][j]:g}, "
+                f"the limit is {c.limit:g} {c.unit}, and {len(bad)-1} more such values: they spoil mean and std. "
+                "Repair them, or leave them out (on_limit='skip' of recorded drives, a weight of 0)")
 
 # %% ../nbs/10_data.ipynb #52316d8c
 @patch(cls_method=True)
@@ -885,7 +902,8 @@ def fit(cls: TelemetryStats,
 ) -> 'TelemetryStats':
     "Measure a dataset"
     _say_beyond(ds)
-    def total(f): return sum(f(np.asarray(ds.telemetry[s], np.float64)[np.asarray(ds.weight[s]) > 0]).sum(0) for s in _pieces(len(ds)))
+    def counted(s): return np.asarray(ds.telemetry[s], np.float64)[np.asarray(ds.weight[s]) > 0]
+    def total(f): return sum(f(counted(s)).sum(0) for s in _pieces(len(ds)))
     n = total(lambda x: np.ones(len(x)))
     if not n: raise ValueError(
         "telemetry statistics: the dataset has no sample with a weight above 0")
@@ -1020,9 +1038,10 @@ class EpochSampler(Sampler):
     def __len__(self): return self.n
     def __iter__(self):
         if not self.shuffle: return iter(range(self.n))
-        order = np.asarray(_column(lambda s: np.arange(s.start, s.stop), (self.n,), np.int32 if self.n < 2**31 else np.int64))
+        kind = np.int32 if self.n < 2**31 else np.int64
+        order = np.asarray(_column(lambda s: np.arange(s.start, s.stop), (self.n,), kind))
         np.random.default_rng([self.seed, self.epoch]).shuffle(order)  # the same as `permutation(n)`
-        return (i for s in _pieces(self.n, 4096) for i in order[s].tolist())  # a list of a million ints would take 40 MB
+        return (i for s in _pieces(self.n, 4096) for i in order[s].tolist())  # a list of a million would take 40 MB
 
 # %% ../nbs/10_data.ipynb #e9aa9d6b
 class _Loader(DataLoader):
@@ -1095,15 +1114,17 @@ def how_opened(
 ) -> dict:      # dataset_class_path, dataset_kwargs and path (None when there is none); None when it cannot be told
     "How a dataset was opened"
     if (known := getattr(ds, 'opened_as', None)) is not None: return known
-    if not hasattr(ds, 'opened_with'): return how_opened(ds.ds) if isinstance(getattr(ds, 'ds', None), SimDataset) else None
+    inner = getattr(ds, 'ds', None)
+    if not hasattr(ds, 'opened_with'): return how_opened(inner) if isinstance(inner, SimDataset) else None
     cls, (args, kwargs) = type(ds), ds.opened_with
     name = f'{cls.__module__}.{cls.__qualname__}'
     if '<' in name: return None  # a class inside of a function cannot be imported
     first, *names = inspect.signature(cls).parameters
     path, *rest = [*args, kwargs.get(first)][:1] + list(args[1:])
-    said = {k: _plain(v) for k, v in {**dict(zip(names, rest)), **{k: v for k, v in kwargs.items() if k != first}}.items()}
-    file = getattr(ds, 'data_file', None)  # what a data file beside the data said
-    return dict(dataset_class_path=name, dataset_kwargs=said, path=str(path) if isinstance(path, (str, Path)) else None) | (dict(data_file=file) if file else {})
+    said = dict(zip(names, rest)) | {k: v for k, v in kwargs.items() if k != first}
+    path, file = str(path) if isinstance(path, (str, Path)) else None, getattr(ds, 'data_file', None)
+    how = dict(dataset_class_path=name, dataset_kwargs={k: _plain(v) for k, v in said.items()}, path=path)
+    return how | (dict(data_file=file) if file else {})  # what a data file beside the data said
 
 def _plain(o):
     "Lists for tuples, text for paths"
@@ -1117,7 +1138,8 @@ def split_off(
     names: list,     # of the splits to make, such as ['val', 'test']
 ) -> dict:           # 'train' and each of `names` -> dataset
     "Take drives away for other splits"
-    if ds.episodes is None: raise ConfigError("data.split_off: the data does not know its drives: name other splits, and set data.split_off=0")
+    if ds.episodes is None: raise ConfigError(
+        "data.split_off: the data does not know its drives: name other splits, and set data.split_off=0")
     n = len(np.unique(np.asarray(ds.episodes)))
     if n < 1 + len(names): raise ConfigError(
         f"data.split_off: {n} drive{'s'*(n != 1)} cannot be shared out to train, {', '.join(names)}: record more, "
@@ -1142,5 +1164,6 @@ def build_split(
     if key == 'train' and off: ds = split_off(ds, cfg.data.split_off, off)[split]
     if split != 'train' or not cfg.data.mirror: return ds
     if not isinstance(ds, FrameDataset): raise ConfigError(
-        f"data.mirror: {cfg.data.dataset_class_path} is no FrameDataset, and only raw frames can be mirrored. Set data.mirror=false")
+        f"data.mirror: {cfg.data.dataset_class_path} is no FrameDataset, and only raw frames can be mirrored. "
+        "Set data.mirror=false")
     return MirroredDataset(ds)

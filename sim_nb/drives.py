@@ -36,8 +36,8 @@ def _text_of(path):
     b = path.read_bytes()
     enc = 'utf-16' if b[:2] in (b'\xff\xfe', b'\xfe\xff') else 'utf-8-sig'
     try: text = b.decode(enc)
-    except UnicodeDecodeError as e: raise DatasetError(path, 'CSV text in UTF-8', str(e),
-                                                       'Save it as CSV in UTF-8') from e
+    except UnicodeDecodeError as e:
+        raise DatasetError(path, 'CSV text in UTF-8', str(e), 'Save it as CSV in UTF-8') from e
     odd = re.search(r'[\x00-\x08\x0b-\x0c\x0e-\x1f\x7f]', text)
     if odd: raise DatasetError(f'{path}, line {text[:odd.start()].count(chr(10)) + 1}', 'CSV text',
                                f'the control character {odd[0]!r}', 'Save it as CSV again')
@@ -52,22 +52,20 @@ def _separator(path, head, time='timestamp'):
     right = [o for o in seen if time.lower() in split[o]]
     if len(right) == 1: return right[0]
     if len(seen) < 2 and (seen or time not in head.split()): return seen[0] if seen else ','
-    raise DatasetError(f'{path}, line 1', f'fields between {", ".join(_SEPARATORS.values())}', 'blanks' if not seen
-                       else ' and '.join(_SEPARATORS[o] for o in seen),
-                       'Save it with commas')
+    came = ' and '.join(_SEPARATORS[o] for o in seen) if seen else 'blanks'
+    want = f'fields between {", ".join(_SEPARATORS.values())}'
+    raise DatasetError(f'{path}, line 1', want, came, 'Save it with commas')
 
 def _lines(path, time='timestamp'):
     "Header, and (number, fields) of every line that holds something"
     text = _text_of(path)
     sep = _separator(path, text.lstrip().split('\n')[0].split('\r')[0], time)
-    try: rows = [(i, [o.strip() for o in r]) for i,
-                 r in enumerate(csv.reader(io.StringIO(text, newline=None), delimiter=sep), 1)
-                 if any(o.strip() for o in r)]
+    lines = csv.reader(io.StringIO(text, newline=None), delimiter=sep)
+    try: rows = [(i, [o.strip() for o in r]) for i, r in enumerate(lines, 1) if any(o.strip() for o in r)]
     except csv.Error as e: raise DatasetError(path, 'CSV text', str(e), 'Save it as CSV again') from e
     if len(rows) < 2: raise DatasetError(path, 'a header and at least one line', 'none', 'Write one line per picture')
     head, rows = rows[0][1], rows[1:]
-    if all(len(r) == len(head) + 1 and not r[-1] for _, r in rows): head = [*head,
-                                                                            '']   # a separator at the end of each line
+    if all(len(r) == len(head) + 1 and not r[-1] for _, r in rows): head = [*head, '']   # a separator ends each line
     return head, rows, sep
 
 # %% ../nbs/14_drives.ipynb #fa8bd496
@@ -140,7 +138,8 @@ class Table:
     fps: float = None          # rows per second, where no column says the time
 
     def __post_init__(self):
-        if self.time and self.fps: raise DatasetError(f'{self.name}, options', 'time or fps', f'both: {self.time} and {self.fps}', 'Take one of them out')
+        if self.time and self.fps: raise DatasetError(
+            f'{self.name}, options', 'time or fps', f'both: {self.time} and {self.fps}', 'Take one of them out')
 
     @classmethod
     def of(cls,
@@ -167,18 +166,24 @@ def check_columns(
 ):
     "Refuse a CSV without the columns that are asked for; all of them are named, with those that look like them"
     near = {}
-    for c in cols: near.setdefault('time' if 't' in (w := name_words(c)) or 'time' in w or named_unit(c, 's') else named_channel(c), repr(c))
+    for c in cols: near.setdefault('time' if _like_time(c) else named_channel(c), repr(c))
     want, like = [], []
     if table.clock.column not in (None, *cols):
-        want.append('a column ' + ('timestamp, in seconds' if table.time is None else repr(table.clock.column))); like.append('time')
+        want.append('a column ' + ('timestamp, in seconds' if table.time is None else repr(table.clock.column)))
+        like.append('time')
     if table.picture not in (None, *cols): want.append(f'a column {table.picture!r} with the names of the pictures')
     lost = {k: s.column for k, s in sources.items() if s.column not in (None, *cols)}
     if lost: want.append('a column or element ' + ', '.join(dict.fromkeys(map(repr, lost.values())))); like += lost
     if not want: return
     found = dict.fromkeys(near[k] for k in like if near.get(k))
     fix = 'Add the time of each frame' if like == ['time'] else 'Add what is missing'
-    if found: fix += f"; {', '.join(found)} look{'s'*(len(found) == 1)} like it: `sim_check {Path(where).parent.parent} --write-map` proposes a sim_data.yaml that says so"
+    if found: fix += (f"; {', '.join(found)} look{'s'*(len(found) == 1)} like it: "
+                      f"`sim_check {Path(where).parent.parent} --write-map` proposes a sim_data.yaml that says so")
     raise DatasetError(where, '; '.join(want), f'{list(cols)}', fix)
+
+def _like_time(name):
+    "Does a column sound like a time?"
+    return bool({'t', 'time'} & set(name_words(name))) or named_unit(name, 's')
 
 # %% ../nbs/14_drives.ipynb #7c1e0e06
 def drive_folders(
@@ -216,7 +221,8 @@ def _pictures(folder, cols, n, table):
     "The picture of each line, inside the folder"
     col, where, folder = table.picture or 'frame', table.at(folder), folder/table.picture_folder
     if col in cols: return [_named(folder, o, i, f'{where}, ROW, field {col}') for i, o in enumerate(cols[col])]
-    if not folder.is_dir(): raise MissingFileError(folder, 'the folder of the pictures', 'nothing', 'Correct picture_folder')
+    if not folder.is_dir(): raise MissingFileError(
+        folder, 'the folder of the pictures', 'nothing', 'Correct picture_folder')
     files = sorted(o for o in folder.iterdir() if o.suffix.lower() in _PICTURES and not o.name.startswith('.'))
     if len(files) != n:
         raise DatasetError(folder, f'{n} pictures, one per line of {table.name}', f'{len(files)}',
@@ -232,7 +238,8 @@ def name_order(
                                     'Add a column frame with the file names')
     words = {re.sub(r'\d+', '#', Path(o).stem, flags=re.A) for o in files}
     if len(files) < 2: return list(files)
-    if len(words) > 1: raise bad(f'names of several kinds, such as {min(Path(o).stem for o in files)} and {max(Path(o).stem for o in files)}')
+    stems = [Path(o).stem for o in files]
+    if len(words) > 1: raise bad(f'names of several kinds, such as {min(stems)} and {max(stems)}')
     word = words.pop()
     if re.search(r'(^|[_ ])[-−]#', word): raise bad(f'{Path(files[0]).stem}, which may be a minus sign')
     texts = {o: re.findall(r'\d+', Path(o).stem, re.A) for o in files}
@@ -240,10 +247,11 @@ def name_order(
     if len(set(key.values())) < len(files): raise bad('one number twice')
     order = sorted(files, key=key.get)
     decimal = {o: (*key[o][:-1], float('.' + texts[o][-1])) for o in files}
-    if re.search(r'#[.,]#$', word) and sorted(files,
-                                              key=decimal.get) != order: raise bad('fractions of different length')
+    if re.search(r'#[.,]#$', word) and sorted(files, key=decimal.get) != order:
+        raise bad('fractions of different length')
     return order
 
+# %% ../nbs/14_drives.ipynb #c8b3fc55
 def picture_numbers(
     files,     # paths of pictures, in order
 ):             # int64 [n], or None when more than one number changes
@@ -272,6 +280,7 @@ def folder_map(
     "The telemetry map of folders of pictures"
     return telemetry_map({c.name: c.name for c in CHANNELS} if telemetry in (None, 'sim') else telemetry)
 
+# %% ../nbs/14_drives.ipynb #80d68d5a
 class FrameFolder(DriveDataset):
     "Windows over folders of pictures, one folder per drive, each with a CSV"
     def __init__(self,
@@ -279,28 +288,26 @@ class FrameFolder(DriveDataset):
         F=8,              # frames per window
         spacing_s=None,   # time between the frames of a window, seconds; None is the usual time between frames
         stride_s=None,    # time between the ends of windows, seconds; None ends one at every frame
-        telemetry=None,   # telemetry map; None: as `sim_data.yaml` says, or the columns ax, ay, az, gx, gy, gz, v, w, as 'sim'
+        telemetry=None,   # telemetry map; None: as `sim_data.yaml` says, or 'sim': columns with the channels' names
         tolerance_s=None, # how far a frame may be from its time, seconds; None is half the usual time between frames
         on_drop=None,     # a missing frame is an 'error' (None), or its windows are left out: 'skip'
         image_size=None,  # scale frames to this size, pixels: a number or (H, W); None keeps theirs
         episodes=None,    # numbers of the drives in name order, a list or '0:12'; None is all
-        labels=None,      # {'risk': column, {'column', 'map'} or None, ...}; a head that is not named takes its usual column, see `label_columns`
+        labels=None,      # {'risk': column, {'column', 'map'} or None, ...}, see `label_columns`; None: usual names
         derive_action=None, # `ActionRule`, or a dict of its fields: action_id where no label says it
-        on_limit=None,    # a reading beyond its channel's limit is an 'error' (None), ends no window: 'skip', or stays: 'keep'
+        on_limit=None,    # a reading beyond its limit is an 'error' (None), ends no window: 'skip', or stays: 'keep'
         table=None, picture=None, picture_folder=None, time=None, fps=None,  # as in `Table`
     ):
         o = self.described_by(path, locals(), OF_LEROBOT)
-        telemetry, labels, derive_action, self.table = o.get('telemetry'), o.get('labels'), o.get('derive_action'), Table.of(o.options)
-        spacing_s, stride_s, tolerance_s, image_size = (o.get(k) for k in ('spacing_s', 'stride_s', 'tolerance_s', 'image_size'))
-        on_drop, on_limit = o.get('on_drop', 'error'), o.get('on_limit', 'error')
-        self.image_size = height_width(image_size)
+        telemetry, labels, rule, spacing_s = (o.get(k) for k in ('telemetry', 'labels', 'derive_action', 'spacing_s'))
+        self.table, self.image_size = Table.of(o.options), height_width(o.get('image_size'))
         self.root, folders = drive_folders(path, self.table.name)
         chans = folder_map(telemetry)
         ns = episode_numbers(episodes, len(folders), path)
         self.pictures_at = []
-        rule = ActionRule(**derive_action) if isinstance(derive_action, dict) else derive_action
+        if isinstance(rule, dict): rule = ActionRule(**rule)
         self.suspects, self._unread, self._seen = [], {}, {}
-        drives = [self._drive(i, folders[i], chans, labels, rule, on_limit) for i in ns]
+        drives = [self._drive(i, folders[i], chans, labels, rule, o.get('on_limit', 'error')) for i in ns]
         heads = label_columns(self._seen, labels, self.root)   # a column that is asked for must be in some drive
         say_labels(self.root.name, self.suspects, not (rule or any(heads.values())), self._unread)
         check_maps(self.root.name, drives, labels)
@@ -308,8 +315,8 @@ class FrameFolder(DriveDataset):
         step = check_steps(drives, self.root.name, None, spacing_s)
         if step is None: raise DatasetError(path, 'a drive of at least two frames', 'none', 'Record longer drives')
         self.frames_key = frames_key(*(os.path.relpath(p, self.root).encode() for p in self.pictures_at))
-        super().__init__(self.root.name, drives, 1/step, self.pictures_at, F, spacing_s, stride_s,
-                         tolerance_s, on_drop)
+        super().__init__(self.root.name, drives, 1/step, self.pictures_at, F, spacing_s, o.get('stride_s'),
+                         o.get('tolerance_s'), o.get('on_drop', 'error'))
 
 # %% ../nbs/14_drives.ipynb #2481f948
 def drive_pictures(
@@ -339,15 +346,16 @@ def folder_columns(
     places = {k: (*place(k, s), s.scale) for k, s in {**chans, **cmd}.items()}
     used = {*(p[0] for p in places.values() if p[0])} | ({WEIGHT} & set(cols))
     in_cols = lambda c: c is None or (c.get('column') if isinstance(c, dict) else c) in cols
-    heads = label_columns(cols, {k: c for k, c in labels.items() if in_cols(c)} if isinstance(labels, dict) else labels,
-                          where)
+    here = {k: c for k, c in labels.items() if in_cols(c)} if isinstance(labels, dict) else labels
+    heads = label_columns(cols, here, where)
     twins = label_twins(cols, heads, labels)
     nums = {k: _floats(cols[k], where, k) for k in used}
     rest = {k: v for k, v in cols.items() if k not in {*used, *heads.values(), *twins.values(), table.clock.column}}
     texts = {k: cols[k] for k in {*filter(None, heads.values()), *twins.values()}}
-    return {**texts, **nums, 'timestamp': table.times(cols, where)}, rest, dict(places=places, heads=heads, rule=rule, labels=labels, twins=twins,
-                                         weight=WEIGHT)
+    means = dict(places=places, heads=heads, rule=rule, labels=labels, twins=twins, weight=WEIGHT)
+    return {**texts, **nums, 'timestamp': table.times(cols, where)}, rest, means
 
+# %% ../nbs/14_drives.ipynb #72b9e202
 @patch
 def _drive(self:FrameFolder, i, folder, chans, labels, rule, on_limit):
     "One folder, checked, as a drive"
@@ -398,7 +406,8 @@ def _frame(self:FrameFolder, r):
 def _other_tables(p):
     "A hint at CSVs of another name"
     found = sorted({o.name for pattern in ('*.csv', '*/*.csv') for o in p.glob(pattern)}) if p.is_dir() else []
-    return f". Is {found[0]} it? `sim_check {p} --write-map` proposes a sim_data.yaml that says so" if len(found) == 1 else ''
+    if len(found) != 1: return ''
+    return f". Is {found[0]} it? `sim_check {p} --write-map` proposes a sim_data.yaml that says so"
 
 # %% ../nbs/14_drives.ipynb #7c1e0e04
 def drive_layout(
@@ -415,23 +424,26 @@ def drive_layout(
                            f'(DRIVE/{table} and the pictures that it names)', _contents(p),
                            f'Check the path, or write a {table} per drive' + _other_tables(p))
 
+# %% ../nbs/14_drives.ipynb #61d09ecd
 class Drives(DriveDataset):
     "Windows over recorded drives in either layout: a `LeRobotDataset` or a `FrameFolder`"
     def __new__(cls,
         path,       # folder of a LeRobot dataset, of drives or of one drive; or owner/name on the Hub
-        **kwargs,   # of `LeRobotDataset` and `FrameFolder`; each layout has words of its own, such as `camera` or `table`
+        **kwargs,   # of `LeRobotDataset` and `FrameFolder`; each has words of its own, such as `camera` or `table`
     ):
         kwargs = {k: v for k, v in kwargs.items() if v is not None}
         lerobot = drive_layout(path, kwargs.get('table')) == 'lerobot'
         for k in OF_PICTURES if lerobot else (*OF_LEROBOT, 'revision'):
-            if k in kwargs: raise DatasetError(f'{path}, {k}', f"none: {'this is a LeRobot dataset' if lerobot else 'these are folders of pictures'}",
-                                               repr(kwargs[k]), f'Leave {k} out')
+            what = 'this is a LeRobot dataset' if lerobot else 'these are folders of pictures'
+            if k in kwargs: raise DatasetError(f'{path}, {k}', f'none: {what}', repr(kwargs[k]), f'Leave {k} out')
         return cls._as_drives((LeRobotDataset if lerobot else FrameFolder)(path, **kwargs))
 
     @classmethod
     def _as_drives(cls, ds):
         "The dataset, which says that it was opened as `Drives`: so other drives may have the other layout"
-        if (how := how_opened(ds)) is not None: ds.opened_as = how | dict(dataset_class_path=f'{cls.__module__}.{cls.__qualname__}')
+        if (how := how_opened(ds)) is not None:
+            ds.opened_as = how | dict(dataset_class_path=f'{cls.__module__}.{cls.__qualname__}')
         return ds
 
-Drives.__signature__ = inspect.Signature(list({**inspect.signature(LeRobotDataset).parameters, **inspect.signature(FrameFolder).parameters}.values()))
+_words = inspect.signature(LeRobotDataset).parameters | inspect.signature(FrameFolder).parameters
+Drives.__signature__ = inspect.Signature(list(_words.values()))

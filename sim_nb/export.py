@@ -32,13 +32,15 @@ def describe(
     "What `model.json` says about a model"
     m, md = inf.model, inf.metadata
     channels = [dict(name=c.name, unit=c.unit, meaning=c.meaning, limit=c.limit) for c in CHANNELS]
-    return dict(format=FORMAT, F=m.F, dv=m.dv, frame_spacing_s=inf.frame_spacing_s, epoch=inf.epoch, metrics=inf.metrics, labels=label_maps(),
+    return dict(format=FORMAT, F=m.F, dv=m.dv, frame_spacing_s=inf.frame_spacing_s, epoch=inf.epoch,
+        metrics=inf.metrics, labels=label_maps(),
         inputs={VIS_FEATS: dict(shape=['batch', m.F, m.dv], dtype='float32',
                                 meaning='features of the last F frames, oldest first'),
                 TELEMETRY: dict(shape=['batch', len(CHANNELS)], dtype='float32', channels=channels)},
         outputs={**{h.logits_key: dict(shape=['batch', h.n], classes=h.classes) for h in HEADS.values()},
                  'confidence': dict(shape=['batch', 1], meaning='logit: is the risk right?')},
-        telemetry_stats=md['telemetry_stats'], time_head=None if m.time_head is None else m.time_head.head().to_dict(), alarm=md.get('alarm'), calibration=_without_drives(md.get('calibration', {})),
+        telemetry_stats=md['telemetry_stats'], time_head=None if m.time_head is None else m.time_head.head().to_dict(),
+        alarm=md.get('alarm'), calibration=_without_drives(md.get('calibration', {})),
         **{k: md.get(k) for k in ('llm_name_or_path', 'llm_fingerprint', 'vision_encoder_name', 'vision_features',
                                   'vision_fingerprint')},
         versions={k: importlib.metadata.version(k) for k in ('torch', 'onnx', 'onnxruntime')})
@@ -113,17 +115,18 @@ def _fp32(checkpoint):
     inf.run, inf.backend = inf.model, 'torch'
     return inf
 
+# %% ../nbs/44_export.ipynb #956a1cca
 def export(
-    checkpoint,              # a checkpoint, a run folder, a Learner, or a `SimV0Inference`, which then runs in fp32
-    out,                     # folder to write
-    data=None,               # held-out windows: a split's path, or a dataset; judges the 8-bit graph
-    precision='both',        # 'fp32', or 'both'
-    encoder=False,           # write the vision encoder too
-    least=.995,              # smallest share of equal answers of the 8-bit graph
-    n=None,                  # windows to judge by; None: all
-    more=None,               # called with the model, the new folder and what `model.json` will say, before it is sealed: adds files
-    check=None,              # called with the sealed folder, before it takes its place: raises where something is wrong
-) -> Path:                   # the folder
+    checkpoint,        # a checkpoint, a run folder, a Learner, or a `SimV0Inference`, which then runs in fp32
+    out,               # folder to write
+    data=None,         # held-out windows: a split's path, or a dataset; judges the 8-bit graph
+    precision='both',  # 'fp32', or 'both'
+    encoder=False,     # write the vision encoder too
+    least=.995,        # smallest share of equal answers of the 8-bit graph
+    n=None,            # windows to judge by; None: all
+    more=None,         # adds files: called with the model, the new folder and what `model.json` will say
+    check=None,        # called with the sealed folder, before it takes its place: raises where something is wrong
+) -> Path:             # the folder
     "Write a trained model as a folder of graphs"
     if precision not in ('fp32', 'both'):
         raise ValueError(f"unknown precision {precision!r}: expected 'fp32' or 'both'")

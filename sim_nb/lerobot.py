@@ -129,6 +129,7 @@ def _check_columns(self:LeRobotWriter, columns, n):
         res[k] = x.astype(self.features[k]['dtype'])
     return res
 
+# %% ../nbs/13_lerobot.ipynb #09f5c3dd
 @patch
 def _video_path(self:LeRobotWriter, key, i):
     path = self.part/_VIDEO_PATH.format(video_key=key, chunk_index=i//1000, file_index=i%1000)
@@ -291,7 +292,9 @@ VERSIONS = ('v2.0', 'v2.1', 'v3.0')
 def _once(pairs):
     "An object of JSON whose names are there once"
     res = dict(pairs)
-    if len(res) < len(pairs): raise ValueError(f'{[k for k, _ in pairs if sum(k == o for o, _ in pairs) > 1][0]!r} is there twice')
+    if len(res) < len(pairs):
+        twice = next(k for k, _ in pairs if sum(k == o for o, _ in pairs) > 1)
+        raise ValueError(f'{twice!r} is there twice')
     return res
 
 def _read_json(path):
@@ -473,10 +476,9 @@ def _episode_v3(root, info, camera, o, where):
     paths = [_path_of(root, info, f'{p}_path', chunk_index=num(f'{k}chunk_index'), file_index=num(f'{k}file_index'),
                       video_key=camera)
              for p, k in (('data', 'data/'), ('video', v))]
-    start, end = (o.get(v + k) for k in ('from_timestamp', 'to_timestamp'))
-    start, end = _seconds(start,
-                          f'{where}, field {v}from_timestamp'), None if end is None else _seconds(end,
-                                                                                                  f'{where}, field {v}to_timestamp')
+    start = _seconds(o.get(f'{v}from_timestamp'), f'{where}, field {v}from_timestamp')
+    end = o.get(f'{v}to_timestamp')
+    if end is not None: end = _seconds(end, f'{where}, field {v}to_timestamp')
     return Episode(num('episode_index'), length, *paths, start, _tasks(o.get('tasks'), where), end)
 
 def _episodes_v3(root, info, camera):
@@ -488,8 +490,8 @@ def _episodes_v3(root, info, camera):
     need = ['episode_index', 'length', 'data/chunk_index', 'data/file_index',
             *(v+o for o in ('chunk_index', 'file_index', 'from_timestamp'))]
     more = ['tasks', 'dataset_from_index', 'dataset_to_index', f'{v}to_timestamp']
-    return [_episode_v3(root, info, camera, o, f'{f}, row {i}') for f in files for i,
-            o in enumerate(_read_parquet(f, need, more).to_pylist())]
+    return [_episode_v3(root, info, camera, o, f'{f}, row {i}')
+            for f in files for i, o in enumerate(_read_parquet(f, need, more).to_pylist())]
 
 # %% ../nbs/13_lerobot.ipynb #8e964912
 def load_episodes(
@@ -588,12 +590,13 @@ def first_time(
                        f'frame {drive.frames[0]} at {drive.start:.12g} s',
                        'Rows are missing, or frame_index counts from 1: correct it')
 
+# %% ../nbs/13_lerobot.ipynb #15368965
 def _check_counts(eps, n_frames, fps):
     "First frame of each episode in a file whose counts agree"
     starts = np.cumsum([0] + [e.length for e in eps])
     if n_frames != starts[-1]:
-        raise DatasetError(eps[0].video, f'{starts[-1]} frames, the rows of episodes {[e.index for e in eps]}',
-                           n_frames,
+        want = f'{starts[-1]} frames, the rows of episodes {[e.index for e in eps]}'
+        raise DatasetError(eps[0].video, want, n_frames,
                            'The video lost frames or is from another version: copy or download it again, '
                            "or pass on_drop='skip' to match frames to rows by time", 'video')
     for e, k in zip(eps, starts):
@@ -615,13 +618,18 @@ def _check_video(eps, times, fps):
             raise DatasetError(f'{path}, episode {b.index}, field from_timestamp',
                                f'at least {end:g} s, where episode {a.index} ends', f'{b.start_s:g} s',
                                'Repair meta/episodes', 'video')
-    if any(e.end_s is not None for e in eps):
-        last = max(e.end_s if e.end_s is not None else e.start_s + e.length/fps for e in eps)
-        more = int((times > last + .5/fps).sum())
-        if more and len(eps) > 1:
-            raise DatasetError(path, f'frames up to {last:g} s, where its last episode ends', f'{more} frames after it',
-                               'The times of the video do not fit meta/episodes: copy or download both again', 'video')
+    _check_end(eps, times, fps)
 
+def _check_end(eps, times, fps):
+    "No frame after the last episode of a file; of one episode it may be longer"
+    if all(e.end_s is None for e in eps) or len(eps) == 1: return
+    last = max(e.end_s if e.end_s is not None else e.start_s + e.length/fps for e in eps)
+    more = int((times > last + .5/fps).sum())
+    if more: raise DatasetError(
+        eps[0].video, f'frames up to {last:g} s, where its last episode ends', f'{more} frames after it',
+        'The times of the video do not fit meta/episodes: copy or download both again', 'video')
+
+# %% ../nbs/13_lerobot.ipynb #7d11bb04
 def _by_time(want, times, tol):
     "Frame of each row by time, and whether there is one; a frame belongs to one row, the nearest"
     k = nearest_time(times, want)
@@ -642,38 +650,6 @@ def episodes_of(
     return sorted((e for e in every if e.video == video), key=lambda e: e.start_s)
 
 # %% ../nbs/13_lerobot.ipynb #8b22f116
-MATCH = ('both', 'time', 'count')
-
-def match_frames(
-    eps,            # every `Episode` of one video file, in its order
-    drives,         # {episode number: its `Drive`}, of those that are read
-    times,          # when each frame of the file is shown, seconds, [n]
-    fps,            # of the dataset
-    tol,            # how far a frame may be from its row, seconds
-    skip=False,     # rows may be without a frame
-    match='both',   # 'both', 'time' or 'count'
-) -> dict:          # episode number -> (frame of each row int64 [n], whether it has one bool [n])
-    "The frames of the rows of one video file"
-    if match not in MATCH: raise DatasetError('match', f'one of {list(MATCH)}', repr(match), 'Choose one')
-    if not len(times): raise DatasetError(eps[0].video, 'frames', 'none',
-                                          'The video is damaged: copy or download it again', 'video')
-    counted = len(times) == sum(e.length for e in eps)
-    starts = _check_counts(eps, len(times),
-                           fps) if match == 'count' or not skip and match == 'both' or counted else None
-    if match == 'count': return {e.index: (starts[j] + np.arange(e.length), np.ones(e.length, bool)) for j,
-                                 e in enumerate(eps) if e.index in drives}
-    _check_video(eps, times, fps)
-    res = {}
-    for j, e in enumerate(eps):
-        if e.index not in drives: continue
-        want = e.start_s + first_time(e, drives[e.index], fps) + drives[e.index].t
-        k, ok = res[e.index] = _by_time(want, times, tol)
-        same = starts is not None and ok.all() and (k == starts[j] + np.arange(e.length)).all()
-        if match == 'both' and starts is not None and not same: _contradict(e, want, times, k, ok, starts[j])
-        if not ok.all(): _check_shift(e, want, times, k, ok, fps)
-    _check_shared(eps, res)
-    return res
-
 def _contradict(e, want, times, k, ok, start):
     "Count and times name different frames"
     i = int(np.argmax(~ok | (k != start + np.arange(len(k)))))
@@ -681,8 +657,9 @@ def _contradict(e, want, times, k, ok, start):
     raise DatasetError(f'{e.video}, episode {e.index}, row {i}, field timestamp',
                        f'the frame at {want[i]:.3f} s of the video, by its time',
                        f'that at {at:.3f} s, by its number',
-                       "A row and a frame are lost in different places, or the video was timed anew: pass match='time' when the times "
-                       "of the video are right, match='count' when the n-th row belongs to the n-th frame", 'video')
+                       "A row and a frame are lost in different places, or the video was timed anew: "
+                       "pass match='time' when the times of the video are right, "
+                       "match='count' when the n-th row belongs to the n-th frame", 'video')
 
 def _check_shift(e, want, times, k, ok, fps):
     "Rows at one end without a frame, and frames at the other without a row: the whole episode is shifted"
@@ -699,11 +676,44 @@ def _check_shared(eps, res):
     "A frame belongs to one episode"
     seen = {}
     for e in eps:
-        for o in np.asarray(res[e.index][0])[res[e.index][1]].tolist() if e.index in res else ():
-            if o in seen: raise DatasetError(f'{e.video}, episode {e.index}, field from_timestamp', 'frames of its own',
-                                             f'frame {o}, which is one of episode {seen[o]}', 'Repair meta/episodes',
-                                             'video')
+        k, ok = res.get(e.index, (np.zeros(0, int), slice(None)))
+        for o in np.asarray(k)[ok].tolist():
+            if o in seen: raise DatasetError(
+                f'{e.video}, episode {e.index}, field from_timestamp', 'frames of its own',
+                f'frame {o}, which is one of episode {seen[o]}', 'Repair meta/episodes', 'video')
             seen[o] = e.index
+
+# %% ../nbs/13_lerobot.ipynb #fab426a1
+MATCH = ('both', 'time', 'count')
+
+def match_frames(
+    eps,            # every `Episode` of one video file, in its order
+    drives,         # {episode number: its `Drive`}, of those that are read
+    times,          # when each frame of the file is shown, seconds, [n]
+    fps,            # of the dataset
+    tol,            # how far a frame may be from its row, seconds
+    skip=False,     # rows may be without a frame
+    match='both',   # 'both', 'time' or 'count'
+) -> dict:          # episode number -> (frame of each row int64 [n], whether it has one bool [n])
+    "The frames of the rows of one video file"
+    if match not in MATCH: raise DatasetError('match', f'one of {list(MATCH)}', repr(match), 'Choose one')
+    if not len(times): raise DatasetError(
+        eps[0].video, 'frames', 'none', 'The video is damaged: copy or download it again', 'video')
+    counted = len(times) == sum(e.length for e in eps) or match == 'count' or match == 'both' and not skip
+    starts = _check_counts(eps, len(times), fps) if counted else None
+    if match == 'count': return {e.index: (starts[j] + np.arange(e.length), np.ones(e.length, bool))
+                                 for j, e in enumerate(eps) if e.index in drives}
+    _check_video(eps, times, fps)
+    res = {}
+    for j, e in enumerate(eps):
+        if e.index not in drives: continue
+        want = e.start_s + first_time(e, drives[e.index], fps) + drives[e.index].t
+        k, ok = res[e.index] = _by_time(want, times, tol)
+        same = starts is not None and ok.all() and (k == starts[j] + np.arange(e.length)).all()
+        if match == 'both' and starts is not None and not same: _contradict(e, want, times, k, ok, starts[j])
+        if not ok.all(): _check_shift(e, want, times, k, ok, fps)
+    _check_shared(eps, res)
+    return res
 
 # %% ../nbs/13_lerobot.ipynb #0fa1150f
 def _download(repo_id, patterns, revision=None):
@@ -731,33 +741,33 @@ class LeRobotDataset(DriveDataset):
         spacing_s=None,     # time between the frames of a window, seconds; None is 1/fps
         stride_s=None,      # time between the ends of windows, seconds; None ends one at every frame
         camera=None,        # camera, full or short name; may be left out when there is one
-        telemetry=None,     # telemetry map: a preset's name or {channel: source}; None: as `sim_data.yaml` says, or 'sim'
-        labels=None,        # {'risk': column, {'column', 'map'} or None, ...}; a head that is not named takes its usual column, see `label_columns`
+        telemetry=None,     # a preset's name or {channel: source}; None: as `sim_data.yaml` says, or 'sim'
+        labels=None,        # {'risk': column, {'column', 'map'} or None, ...}, see `label_columns`; None: usual names
         derive_action=None, # `ActionRule`, or a dict of its fields: action_id where no label says it
         tolerance_s=None,   # how far a frame may be from its time, seconds; None is half a frame
         on_drop=None,       # a missing frame is an 'error' (None), or its windows are left out: 'skip'
         image_size=None,    # scale frames to this size, pixels: a number or (H, W); None keeps theirs
         episodes=None,      # numbers of the episodes, a list or '0:12'; None is all
         revision=None,      # branch, tag or commit on the Hub
-        match=None,         # which frame belongs to a row: count and time must agree: 'both' (None), or the 'time', or the 'count', see `match_frames`
-        on_limit=None,      # a reading beyond its channel's limit is an 'error' (None), ends no window: 'skip', or stays: 'keep'
+        match=None,         # the frame of a row by 'both' time and count (None), by 'time' or 'count': `match_frames`
+        on_limit=None,      # a reading beyond its limit is an 'error' (None), ends no window: 'skip', or stays: 'keep'
     ):
         root = _root(path, revision)
         o = self.described_by(root, locals(), OF_PICTURES)
-        telemetry, labels, derive_action, camera = o.get('telemetry', 'sim'), o.get('labels'), o.get('derive_action'), o.get('camera')
-        spacing_s, stride_s, tolerance_s, image_size = (o.get(k) for k in ('spacing_s', 'stride_s', 'tolerance_s', 'image_size'))
-        on_drop, match, on_limit = o.get('on_drop', 'error'), o.get('match', 'both'), o.get('on_limit', 'error')
         self.info = load_info(root)
-        self.camera = find_camera(self.info, camera)
+        self.camera = find_camera(self.info, o.get('camera'))
         if not Path(path).is_dir(): root = _root(path, revision, ['meta/*', 'data/*', f'videos/*{self.camera}/*'])
-        self.root, self.image_size, fps = root, height_width(image_size), float(self.info['fps'])
+        self.root, self.image_size, fps = root, height_width(o.get('image_size')), float(self.info['fps'])
         every = load_episodes(root, self.info, self.camera)
         eps = [every[i] for i in episode_numbers(episodes, len(every), path)]
-        drives = self._read(eps, telemetry, labels, derive_action, len(every), on_limit)
+        drives = self._read(eps, o.get('telemetry', 'sim'), o.get('labels'), o.get('derive_action'), len(every),
+                            o.get('on_limit', 'error'))
         check_steps(drives, self.root.name, fps)
-        ok = self._place(every, eps, drives, .5/fps if tolerance_s is None else max(tolerance_s, .25/fps), on_drop,
-                         match)
-        super().__init__(Path(path).name, drives, fps, self.videos, F, spacing_s, stride_s, tolerance_s, on_drop, ok)
+        tolerance_s, on_drop = o.get('tolerance_s'), o.get('on_drop', 'error')
+        tol = .5/fps if tolerance_s is None else max(tolerance_s, .25/fps)
+        ok = self._place(every, eps, drives, tol, on_drop, o.get('match', 'both'))
+        super().__init__(Path(path).name, drives, fps, self.videos, F, o.get('spacing_s'), o.get('stride_s'),
+                         tolerance_s, on_drop, ok)
 
 # %% ../nbs/13_lerobot.ipynb #55e54cbb
 def drive_columns(
@@ -776,8 +786,8 @@ def drive_columns(
     places = {k: (*place(k, s), s.scale) for k, s in {**telemetry_map(telemetry), **cmd}.items()}
     cols = {'timestamp', *(p[0] for p in places.values() if p[0]), *(k for k in heads.values() if k)}
     near = [k for k in one if label_like(k) and k not in {*cols, *controls, *twins.values()}]
-    return sorted(cols), ['frame_index', WEIGHT, *twins.values()], near, dict(places=places, heads=heads, rule=rule,
-                                                                              labels=labels, twins=twins, weight=WEIGHT)
+    means = dict(places=places, heads=heads, rule=rule, labels=labels, twins=twins, weight=WEIGHT)
+    return sorted(cols), ['frame_index', WEIGHT, *twins.values()], near, means
 
 def _check_label_shapes(feats, one, labels, where):
     "A label is one value per row, not a score per class"
@@ -787,6 +797,7 @@ def _check_label_shapes(feats, one, labels, where):
                            f"shape {feats[h.label_key].get('shape')}",
                            f"Store class numbers, or pass labels={{'{k}': None}} when it holds no labels")
 
+# %% ../nbs/13_lerobot.ipynb #393c456c
 @patch
 def _read(self:LeRobotDataset, eps, telemetry, labels, rule, total, on_limit):
     "The rows of the episodes as drives"

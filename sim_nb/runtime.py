@@ -38,7 +38,8 @@ def contract(
 class BadFolder(ValueError):
     "A folder of `sim_export` that is damaged, was changed, or belongs to another version"
 
-def _refuse(path, why): raise BadFolder(f"{path}: {why}. Copy the whole folder again, or export again with this version of sim_nb")
+def _refuse(path, why): raise BadFolder(
+    f"{path}: {why}. Copy the whole folder again, or export again with this version of sim_nb")
 
 def read_manifest(
     folder,  # written by `sim_export`
@@ -46,13 +47,15 @@ def read_manifest(
     "Read and check `model.json`"
     path = Path(folder)/'model.json'
     recover(folder)
-    if not path.is_file(): raise FileNotFoundError(f"no model.json in {folder}: expected a folder that sim_export wrote")
+    if not path.is_file(): raise FileNotFoundError(
+        f"no model.json in {folder}: expected a folder that sim_export wrote")
     try: m = json.loads(path.read_text(encoding='utf-8'))
     except (ValueError, RecursionError) as e: _refuse(path, f'damaged, {type(e).__name__}: {str(e)[:100]}')
     if not isinstance(m, dict): _refuse(path, f'expected a JSON object, came a {type(m).__name__}')
     if m.get('format') != FORMAT: _refuse(path, f"format {m.get('format')}, expected {FORMAT}")
     if 'digest' not in m: _refuse(path, 'it has no digest')
-    if m['digest'] != content_digest(m, ['digest']): _refuse(path, 'it was changed or damaged: its digest is not that of its content')
+    if m['digest'] != content_digest(m, ['digest']): _refuse(
+        path, 'it was changed or damaged: its digest is not that of its content')
     _check_form(m, path)
     return m
 
@@ -63,7 +66,8 @@ def _check_form(m, path):
     if bad: _refuse(path, f"{bad[0]} is {m.get(bad[0])!r:.60}, which is none")
     for k in HEADS:
         o = m['labels'].get(k)
-        if not isinstance(o, dict) or not all(i.isdigit() and isinstance(n, str) for i, n in o.items()): _refuse(path, f'labels.{k} is {o!r:.60}: expected class names by number')
+        if not isinstance(o, dict) or not all(i.isdigit() and isinstance(n, str) for i, n in o.items()):
+            _refuse(path, f'labels.{k} is {o!r:.60}: expected class names by number')
 
 # %% ../nbs/40_runtime.ipynb #ca11b002
 _FACTS = dict(temperatures=dict, certificate=dict, guarantee=str, data=dict, arithmetic=list)
@@ -80,7 +84,8 @@ def check_calibration(
     if lacks: refuse(f"the calibration lacks {', '.join(lacks)}")
     wrong = [k for k, t in _FACTS.items() if not isinstance(calibration.get(k, t()), t)]
     if wrong: refuse(f"calibration.{wrong[0]} is {calibration[wrong[0]]!r:.60}, expected a {_FACTS[wrong[0]].__name__}")
-    bad = {k: v for k, v in calibration['temperatures'].items() if not (isinstance(v, (int, float)) and 0 < v < math.inf)}
+    bad = {k: v for k, v in calibration['temperatures'].items()
+           if not (isinstance(v, (int, float)) and 0 < v < math.inf)}
     if bad: refuse(f'the temperatures {bad} are not finite numbers above 0')
     check_threshold(calibration['certificate'], 'calibration.certificate', source)
 
@@ -107,7 +112,8 @@ def not_guaranteed(
     seen, made = calibration.get('data', {}).get('seen'), calibration.get('arithmetic', ['an unknown one'])
     if seen: return f"NOT GUARANTEED: the threshold was found on drives that the model has seen: {'; '.join(seen)}"
     if calibration.get('time_head') != head: return (
-        "NOT GUARANTEED: the threshold was certified with another time-to-risk head, or without the one that this model has: run sim_calibrate again")
+        "NOT GUARANTEED: the threshold was certified with another time-to-risk head, "
+        "or without the one that this model has: run sim_calibrate again")
     if arithmetic in made: return None
     return (f"NOT GUARANTEED: the threshold was certified for the arithmetic {' and '.join(map(repr, made))}, "
             f"and this model computes in {arithmetic!r}. "
@@ -119,7 +125,8 @@ def check_finite(
 ) -> dict:      # the same
     "Refuse logits with NaN or infinity"
     bad = [k for k, v in out.items() if not (v - v == 0).all()]
-    if bad: raise ValueError(f"the model gave numbers that are not finite in {bad}: is the telemetry within the limits of `CHANNELS`?")
+    if bad: raise ValueError(f"the model gave numbers that are not finite in {bad}: "
+                             "is the telemetry within the limits of `CHANNELS`?")
     return out
 
 def scaled(
@@ -138,12 +145,13 @@ def with_alarms(
     doubt,              # of `not_guaranteed`
     chosen: dict = None,  # 'alarm' of the metadata: the threshold that validation chose
     p_plain = None,     # probability of "high" before the calibration [B]; None: `p_high`
-) -> list:              # with alarm and p_high when there is a threshold; calibrated: p_high, guarantee, and risk_high_alarm when certified
+) -> list:              # with what is known of alarm, p_high, guarantee, risk_high_alarm
     "Add the alarm to predictions: by the certified threshold, else by the one that validation chose"
     t, own = (calibration or {}).get('certificate', {}).get('threshold'), (chosen or {}).get('threshold')
     p_plain = p_high if p_plain is None else p_plain
     def alarm(p, q): return not p < t if t is not None else not q < own
-    if t is not None or own is not None: preds = [o | dict(alarm=alarm(p, q), p_high=float(p)) for o, p, q in zip(preds, p_high, p_plain)]
+    if t is not None or own is not None:
+        preds = [o | dict(alarm=alarm(p, q), p_high=float(p)) for o, p, q in zip(preds, p_high, p_plain)]
     if not calibration: return preds
     words = doubt or calibration['guarantee']
     return [o | dict(p_high=float(p), **({} if t is None else dict(risk_high_alarm=not p < t)), guarantee=words)
@@ -153,7 +161,8 @@ def is_grave(
     decision: dict,  # with an action, and with alarm when there is a threshold
 ) -> bool:
     "Does it ask to `stop` or `reverse`, or does the alarm sound? Then nothing milder than `stop` may take its place"
-    return decision['action'] in ('stop', 'reverse') or decision.get('risk_high_alarm', False) or decision.get('alarm', False)
+    alarm = decision.get('risk_high_alarm', False) or decision.get('alarm', False)
+    return decision['action'] in ('stop', 'reverse') or alarm
 
 # %% ../nbs/40_runtime.ipynb #34afcd48
 def _check_files(folder, files, graphs):
@@ -163,6 +172,7 @@ def _check_files(folder, files, graphs):
         if f.startswith(tuple(others)) or not (folder/f).is_file(): continue
         if sha256(folder/f) != files[f]: _refuse(folder/f, 'it is damaged: its sha256 is not the one in model.json')
 
+# %% ../nbs/40_runtime.ipynb #9a71b303
 class OnnxSim:
     "A trained model from a folder of `sim_export`"
     def __init__(self,
@@ -173,7 +183,8 @@ class OnnxSim:
         self.folder, self.metadata = Path(folder), read_manifest(folder)
         files = self.metadata['files']
         have = [k for k, f in GRAPHS.items() if f in files]
-        if precision not in have: raise ValueError(f"{folder} has no graph of precision {precision!r}: expected one of {have}")
+        if precision not in have: raise ValueError(
+            f"{folder} has no graph of precision {precision!r}: expected one of {have}")
         path, self.precision = self.folder/GRAPHS[precision], precision
         _check_files(self.folder, files, [path.name])
         self.graph = OnnxGraph(path, threads)
@@ -186,7 +197,8 @@ class OnnxSim:
         except ValueError as e: _refuse(self.folder/'model.json', e)
         if self.time_head and len(self.time_head.weight) != self.dv: _refuse(
             self.folder/'model.json', f'time_head has {len(self.time_head.weight)} weights, expected {self.dv}')
-        self.doubt = not_guaranteed(self.calibration, self.arithmetic, GRAPH_BACKENDS[precision], self.time_head and self.time_head.digest())
+        self.doubt = not_guaranteed(self.calibration, self.arithmetic, GRAPH_BACKENDS[precision],
+                                    self.time_head and self.time_head.digest())
         if self.doubt: log.warning(f'{folder}: {self.doubt}')
 
     @property
@@ -214,8 +226,10 @@ def check_input(
     if x.dtype.kind != 'f': raise ValueError(f"{what}: expected floats, got {x.dtype}")
     if x.ndim != len(shape) or any(n not in (None, m) for n, m in zip(shape, x.shape)) or not x.size: raise ValueError(
         f"{what}: expected {['batch' if n is None else n for n in shape]}, got {list(x.shape)}")
-    if not np.isfinite(x).all(): raise ValueError(f"{what}: NaN or infinite at {np.argwhere(~np.isfinite(x))[0].tolist()}")
-    if (abs(x) > LARGEST).any(): raise ValueError(f"{what}: {abs(x).max():g} is larger than {LARGEST:g}, the largest number of float16")
+    if not np.isfinite(x).all(): raise ValueError(
+        f"{what}: NaN or infinite at {np.argwhere(~np.isfinite(x))[0].tolist()}")
+    if (abs(x) > LARGEST).any(): raise ValueError(
+        f"{what}: {abs(x).max():g} is larger than {LARGEST:g}, the largest number of float16")
     return np.ascontiguousarray(x, np.float32)
 
 # %% ../nbs/40_runtime.ipynb #1d8fd9f7
@@ -239,12 +253,13 @@ def fused_arrays(
     head: TimeHead,
     feats,           # features of the last frames [B, dv]
     speed,           # m/s [B]
-) -> dict:           # risk_logits are log probabilities of both, confidence is that of the answer (a logit); seconds_left [B]
+) -> dict:           # risk_logits are log probabilities, confidence is that of the answer (a logit); seconds_left [B]
     "Join the time-to-risk head to the outputs of a graph, as `SimV0Model.fused` does"
     logp, left = head.answer(out['risk_logits'], feats, speed)
     p = np.clip(np.exp(logp.max(1, keepdims=True)), 1e-6, 1 - 1e-6)
     return out | dict(risk_logits=logp, confidence=np.log(p/(1 - p)), seconds_left=left)
 
+# %% ../nbs/40_runtime.ipynb #6db0e7c1
 @patch
 def logits(self: OnnxSim,
     vis_feats,  # features [B, F, dv]
@@ -256,14 +271,12 @@ def logits(self: OnnxSim,
     out = check_finite({k: v for k, v in self.graph(**{VIS_FEATS: x, TELEMETRY: t}).items() if k not in FUSED})
     return out if self.time_head is None else fused_arrays(out, self.time_head, x[:, -1], t[:, SPEED])
 
-@patch
-def predict(self: OnnxSim,
-    vis_feats,          # features [B, F, dv]
-    telemetry,          # [B, 8]
-    sample_ids = None,  # list of str [B], or None
-) -> list:              # one dict per sample; with the alarm of a calibrated model, see `with_alarms`
-    "Predictions for a batch"
-    return self.decided(self.logits(vis_feats, telemetry), sample_ids)
+# %% ../nbs/40_runtime.ipynb #3b319636
+def _p_high(out):
+    "Probability of high [B]"
+    z = out['risk_logits'].astype(np.float64)
+    p = np.exp(z - z.max(1, keepdims=True))
+    return p[:, HIGH] / p.sum(1)
 
 @patch
 def decided(self: OnnxSim,
@@ -275,11 +288,14 @@ def decided(self: OnnxSim,
     preds = decode_arrays(out, self.get_label_maps(), sample_ids)
     return with_alarms(preds, _p_high(out), self.calibration, self.doubt, self.metadata.get('alarm'), _p_high(raw))
 
-def _p_high(out):
-    "Probability of high [B]"
-    z = out['risk_logits'].astype(np.float64)
-    p = np.exp(z - z.max(1, keepdims=True))
-    return p[:, HIGH] / p.sum(1)
+@patch
+def predict(self: OnnxSim,
+    vis_feats,          # features [B, F, dv]
+    telemetry,          # [B, 8]
+    sample_ids = None,  # list of str [B], or None
+) -> list:              # one dict per sample; with the alarm of a calibrated model, see `with_alarms`
+    "Predictions for a batch"
+    return self.decided(self.logits(vis_feats, telemetry), sample_ids)
 
 @patch
 def predict_single(self: OnnxSim,

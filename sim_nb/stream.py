@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['log', 'CODES', 'ALARM', 'STREAM_ENCODERS', 'RATE_FACTOR', 'fail_safe', 'check_frame', 'check_telemetry', 'seconds',
            'check_clock', 'check_age', 'check_skew', 'frame_encoder', 'stream_encoder', 'LiveStream', 'SimStream',
-           'valid', 'run_drive', 'drive_windows', 'drive_frames']
+           'valid', 'drive_windows', 'drive_frames', 'run_drive']
 
 # %% ../nbs/43_stream.ipynb #35d59719
 import difflib, functools, logging, math, threading, time
@@ -25,9 +25,9 @@ from .graph import OnnxBackend, features_model
 from .vision import encode_plain, resize_frames
 from .encode import FastPath, _key, cached_graph, export_encoder, one_thread
 from .inference import OneLaunch, SimV0Inference
+from .cli import metered
 
 log = logging.getLogger(__name__)
-from .cli import metered
 
 # %% ../nbs/43_stream.ipynb #c2e39bb5
 CODES = {  # code -> (action, what happened)
@@ -37,7 +37,8 @@ CODES = {  # code -> (action, what happened)
     'bad_frame':     ('stop', 'the frame is missing, or not uint8 [H, W, 3] of the expected size'),
     'bad_telemetry': ('stop', 'a telemetry value or its time is missing, or not a finite number'),
     'out_of_range':  ('slow', 'a telemetry value is beyond the limit of its channel'),
-    'bad_clock':     ('stop', 'a time is not a finite number, is that of the frame before, or lies after `now`: the frame is left out'),
+    'bad_clock':     ('stop', 'a time is not a finite number, is that of the frame before, or lies after `now`: '
+                              'the frame is left out'),
     'blind':         ('stop', 'the picture is black, white or of one colour'),
     'frozen_camera': ('stop', 'the picture stays the same while the rover moves'),
     'stuck_sensor':  ('stop', 'the reading stays the same while the rover moves'),
@@ -51,7 +52,8 @@ CODES = {  # code -> (action, what happened)
     'model_error':   ('stop', 'encoder or model failed, or gave a number that is not finite'),
 }
 
-ALARM = ('alarm', 'p_high', 'risk_high_alarm', 'guarantee', 'seconds_left')  # what threshold, calibration and time-to-risk head add to a decision
+# what threshold, calibration and time-to-risk head add to a decision
+ALARM = ('alarm', 'p_high', 'risk_high_alarm', 'guarantee', 'seconds_left')
 
 # %% ../nbs/43_stream.ipynb #bc77139b
 def fail_safe(
@@ -60,7 +62,8 @@ def fail_safe(
     detail: str='',  # what was wrong, in words
 ) -> dict:           # a decision
     "The decision when the model's cannot be used"
-    return dict(time=t, action=CODES[code][0], risk=None, reason=None, confidence=None, code=code, detail=detail, latency_ms=0.)
+    return dict(time=t, action=CODES[code][0], risk=None, reason=None, confidence=None, code=code, detail=detail,
+                latency_ms=0.)
 
 # %% ../nbs/43_stream.ipynb #65127195
 def check_frame(
@@ -116,7 +119,8 @@ def check_clock(
     if last is None: return 'ok', ''
     if s == last: return 'bad_clock', f'a second frame at {s:.6g} s'
     if s < last: return 'clock_back', f'{s:.6g} s after {last:.6g} s'
-    return ('gap', f'{s-last:.3g} s since the last frame, at most {max_gap_s:.3g}') if s - last > max_gap_s*(1 + 1e-6) else ('ok', '')
+    if s - last <= max_gap_s*(1 + 1e-6): return 'ok', ''
+    return 'gap', f'{s-last:.3g} s since the last frame, at most {max_gap_s:.3g}'
 
 # %% ../nbs/43_stream.ipynb #a91e0002
 def check_age(
@@ -128,7 +132,8 @@ def check_age(
     s = seconds(now)
     if math.isnan(s): return 'bad_clock', f'now: {_no_time(now)}'
     if s < t - max_age_s: return 'bad_clock', f'now, {s:.6g} s, is before the newest frame, {t:.6g} s'
-    return ('stale', f'the newest frame is {s-t:.3g} s old, at most {max_age_s:.3g}') if s - t > max_age_s else ('ok', '')
+    if s - t <= max_age_s: return 'ok', ''
+    return 'stale', f'the newest frame is {s-t:.3g} s old, at most {max_age_s:.3g}'
 
 # %% ../nbs/43_stream.ipynb #a91e0005
 def check_skew(
@@ -141,7 +146,8 @@ def check_skew(
     s = seconds(telemetry_t)
     if math.isnan(s): return 'bad_telemetry', f'telemetry_t: {_no_time(telemetry_t)}'
     if abs(s - t) <= max_skew_s*(1 + 1e-6): return 'ok', ''
-    return 'stale_telemetry', f"the reading is {abs(s-t):.3g} s {'older' if s < t else 'newer'} than its frame, at most {max_skew_s:.3g}"
+    side = 'older' if s < t else 'newer'
+    return 'stale_telemetry', f'the reading is {abs(s-t):.3g} s {side} than its frame, at most {max_skew_s:.3g}'
 
 # %% ../nbs/43_stream.ipynb #22289179
 def _onnx_encoder(enc):
@@ -181,7 +187,8 @@ def frame_encoder(
     pic = np.random.default_rng(0).integers(0, 256, (1, *enc.size, 3), dtype=np.uint8)
     want = encode_plain(enc, pic).cpu()
     error = lambda encode: ((encode(pic).cpu() - want).norm()/want.norm().clamp(min=1e-9)).item()
-    return fastest('encoder', try_ways('encoder', names, lambda o: STREAM_ENCODERS[o](enc), error, lambda encode: encode(pic), 5), tol).ready
+    tried = try_ways('encoder', names, lambda o: STREAM_ENCODERS[o](enc), error, lambda encode: encode(pic), 5)
+    return fastest('encoder', tried, tol).ready
 
 # %% ../nbs/43_stream.ipynb #9beb4ecf
 def stream_encoder(
@@ -196,7 +203,7 @@ class LiveStream:
     def __init__(self,
         F: int,                 # frames of a window
         frame_spacing_s=None,   # usual time between two frames in training, seconds; None: not known
-        max_gap_s=None,         # longest time between two frames of one window, seconds; None: 2.5 times `frame_spacing_s`, or .25
+        max_gap_s=None,         # longest time between two frames of one window, seconds; None: 2.5 usual ones, or .25
         max_age_s=.5,           # from this age on a decision is stale, seconds
         deadline_s=.1,          # longest time a decision may take, seconds
         frame_shape=None,       # (H, W, 3) of the camera; None: that of the first good frame
@@ -207,8 +214,9 @@ class LiveStream:
         blind=True,             # black, white and flat pictures decide nothing
     ):
         if max_gap_s is None: max_gap_s = 2.5*frame_spacing_s if frame_spacing_s is not None else .25
-        for k, v in dict(frame_spacing_s=frame_spacing_s, max_gap_s=max_gap_s, max_age_s=max_age_s, deadline_s=deadline_s,
-                         max_skew_s=max_skew_s, frozen_s=frozen_s, stuck_s=stuck_s).items():
+        times = dict(frame_spacing_s=frame_spacing_s, max_gap_s=max_gap_s, max_age_s=max_age_s, deadline_s=deadline_s,
+                     max_skew_s=max_skew_s, frozen_s=frozen_s, stuck_s=stuck_s)
+        for k, v in times.items():
             if v is not None and not v > 0: raise ValueError(f"{k}: expected seconds above 0, got {v}")
         self.F, self.frame_spacing_s, self.max_gap_s, self.max_age_s = F, frame_spacing_s, max_gap_s, max_age_s
         self.deadline_s, self.max_skew_s, self.clock = deadline_s, max_skew_s, clock
@@ -221,7 +229,7 @@ class LiveStream:
         "Features of one frame, uint8 [H, W, 3]: what the ring keeps"
         raise NotImplementedError(f'{type(self).__name__} has no encoder')
     def _answer(self, ring, telemetry):
-        "The decision for the F features of the ring and a reading, float32 [8]: risk, reason, action, confidence, and `ALARM` where known"
+        "Risk, reason, action, confidence, and `ALARM` where known, for the F features of the ring and a reading [8]"
         raise NotImplementedError(f'{type(self).__name__} has no model')
 
 # %% ../nbs/43_stream.ipynb #8f8b82ca
@@ -231,7 +239,7 @@ class SimStream(LiveStream):
         source,                 # a checkpoint, a run folder, a Learner, or a `SimV0Inference`
         backend='torch',        # for a checkpoint: a word of `backend`, see `words`
         encoder='torch',        # a word of `encoder`, see `words` and `frame_encoder`
-        max_gap_s=None,         # longest time between two frames of one window, seconds; None: 2.5 times `frame_spacing_s`, or .25
+        max_gap_s=None,         # longest time between two frames of one window, seconds; None: 2.5 usual ones, or .25
         max_age_s=.5,           # from this age on a decision is stale, seconds
         deadline_s=.1,          # longest time a decision may take, seconds
         frame_shape=None,       # (H, W, 3) of the camera; None: that of the first good frame
@@ -241,13 +249,15 @@ class SimStream(LiveStream):
         frozen_s=.5,            # so long may the picture stay the same while the rover moves, seconds; None: for ever
         stuck_s=1.5,            # so long may the reading stay the same while the rover moves, seconds; None: for ever
         blind=True,             # black, white and flat pictures decide nothing
-        device=None,            # for encoder and model: 'cpu', 'cuda', ...; None: that of the `SimV0Inference`, or the CPU
+        device=None,            # of encoder and model: 'cpu', 'cuda', ...; None: of the `SimV0Inference`, or CPU
     ):
         self.inf = source if isinstance(source, SimV0Inference) else SimV0Inference(source, device or 'cpu', backend)
         if device is not None and torch.empty(0, device=device).device != self.inf.device: raise ValueError(
-            f"device {str(device)!r} is not that of the given SimV0Inference, {str(self.inf.device)!r}: give one of the two")
+            f"device {str(device)!r} is not that of the given SimV0Inference, {str(self.inf.device)!r}: "
+            "give one of the two")
         spacing = self.inf.frame_spacing_s if frame_spacing_s is None else frame_spacing_s
-        super().__init__(self.inf.model.F, spacing, max_gap_s, max_age_s, deadline_s, frame_shape, clock, max_skew_s, frozen_s, stuck_s, blind)
+        super().__init__(self.inf.model.F, spacing, max_gap_s, max_age_s, deadline_s, frame_shape, clock, max_skew_s,
+                         frozen_s, stuck_s, blind)
         self.cached = self.inf.model.encoder is None
         self.encoder = stream_encoder(self.inf).to(self.inf.device)
         self.encode = frame_encoder(self.encoder, encoder)
@@ -289,7 +299,8 @@ def _answer(self: SimStream, ring, telemetry):
 @patch
 def _logits(self: SimStream, inputs):
     if not isinstance(self.run, OnnxBackend): return self.run(inputs)
-    return {k: torch.from_numpy(v) for k, v in self.run.graph(**{k: v.numpy() for k, v in inputs.items()}).items() if k not in FUSED}
+    out = self.run.graph(**{k: v.numpy() for k, v in inputs.items()})
+    return {k: torch.from_numpy(v) for k, v in out.items() if k not in FUSED}
 
 @patch
 def warm_up(self: LiveStream,
@@ -302,23 +313,6 @@ def warm_up(self: LiveStream,
 
 # %% ../nbs/43_stream.ipynb #9d253647
 RATE_FACTOR = 2.  # a camera may be up to so many times faster or slower than in training
-
-@patch
-def _take(self: LiveStream, frame, t, now=None, x=None):
-    "Check times and frame, and put the features into the ring; code and detail"
-    code, detail = check_clock(t, self.last_t, self.max_gap_s)
-    age, why = check_age(seconds(t), now, self.max_age_s) if now is not None else ('ok', '')
-    if 'bad_clock' in (code, age): return 'bad_clock', detail if code == 'bad_clock' else why
-    if code != 'ok': self.ring.clear(); self.senses.reset()
-    if code == 'clock_back': self.steps.clear()
-    wrong = check_frame(frame, self.frame_shape)
-    if wrong: return 'bad_frame', wrong
-    sight, what = self._sense(frame, seconds(t), x)
-    if sight not in ('blind', 'frozen_camera'): self.ring.append(self._features(np.ascontiguousarray(frame))); self.encoded += 1
-    if code != 'clock_back' and self.last_t is not None: self.steps.append(seconds(t) - self.last_t)
-    self.last_t, self.frame_shape = seconds(t), frame.shape
-    if (code, age) == ('ok', 'ok') and sight != 'ok': return sight, what
-    return (age, why) if code == 'ok' else (code, f'{detail}; {o}' if (o := self._rate_doubt()) else detail)
 
 @patch
 def _sense(self: LiveStream, frame, t, x):
@@ -338,6 +332,27 @@ def _rate_doubt(self: LiveStream):
     self.warned |= bool(doubt)
     return doubt
 
+# %% ../nbs/43_stream.ipynb #3bbec46c
+@patch
+def _take(self: LiveStream, frame, t, now=None, x=None):
+    "Check times and frame, and put the features into the ring; code and detail"
+    code, detail = check_clock(t, self.last_t, self.max_gap_s)
+    age, why = check_age(seconds(t), now, self.max_age_s) if now is not None else ('ok', '')
+    if 'bad_clock' in (code, age): return 'bad_clock', detail if code == 'bad_clock' else why
+    if code != 'ok': self.ring.clear(); self.senses.reset()
+    if code == 'clock_back': self.steps.clear()
+    wrong = check_frame(frame, self.frame_shape)
+    if wrong: return 'bad_frame', wrong
+    sight, what = self._sense(frame, seconds(t), x)
+    if sight not in ('blind', 'frozen_camera'):
+        self.ring.append(self._features(np.ascontiguousarray(frame)))
+        self.encoded += 1
+    if code != 'clock_back' and self.last_t is not None: self.steps.append(seconds(t) - self.last_t)
+    self.last_t, self.frame_shape = seconds(t), frame.shape
+    if (code, age) == ('ok', 'ok') and sight != 'ok': return sight, what
+    return (age, why) if code == 'ok' else (code, f'{detail}; {o}' if (o := self._rate_doubt()) else detail)
+
+# %% ../nbs/43_stream.ipynb #8a69eb3c
 @patch
 def _decide(self: LiveStream, frame, telemetry, t, now=None, telemetry_t=None):
     "One decision, or an exception"
@@ -350,32 +365,7 @@ def _decide(self: LiveStream, frame, telemetry, t, now=None, telemetry_t=None):
     if self.frame_spacing_s and self.F > 1 and (doubt := self._rate_doubt()): return fail_safe('wrong_rate', t, doubt)
     return dict(time=t, **self._answer(list(self.ring), x), code='ok', detail='')
 
-# %% ../nbs/43_stream.ipynb #5942e85a
-@patch
-def push(self: LiveStream,
-    frame,      # uint8 [H, W, 3], RGB
-    telemetry,  # 8 numbers, in the units of `CHANNELS`
-    t,          # time of the frame, seconds, on any clock that goes forward
-    now=None,   # this moment, seconds, on the same clock; None: the age of the frame is not checked
-    telemetry_t=None,  # time of the reading, seconds, on the same clock; None: not checked
-) -> dict:      # time, action, risk, reason, confidence, code, detail, latency_ms; with a calibration also `ALARM`
-    "The decision for the newest frame"
-    if not self.lock.acquire(blocking=False): return self._count(fail_safe('busy', None if math.isnan(s := seconds(t)) else s))
-    try: return self._push(frame, telemetry, t, now, telemetry_t)
-    finally: self.lock.release()
-
-@patch
-def _push(self: LiveStream, frame, telemetry, t, now, telemetry_t):
-    start = self.clock()
-    try: d = self._decide(frame, telemetry, t, now, telemetry_t)
-    except Exception as e:
-        self.ring.clear()
-        d = fail_safe('model_error', t, f'{type(e).__name__}: {e}')
-    took = self.clock() - start
-    if d['code'] == 'ok': d = self._in_time(d, now, took)
-    d['latency_ms'] = took*1e3
-    return self._keep(d)
-
+# %% ../nbs/43_stream.ipynb #954e904c
 @patch
 def _in_time(self: LiveStream, d, now, took):
     "The answer, unless it came after the deadline or its frame is too old by now"
@@ -403,6 +393,33 @@ def _count(self: LiveStream, d):
     self.codes[d['code']] += 1
     return d
 
+# %% ../nbs/43_stream.ipynb #5942e85a
+@patch
+def push(self: LiveStream,
+    frame,      # uint8 [H, W, 3], RGB
+    telemetry,  # 8 numbers, in the units of `CHANNELS`
+    t,          # time of the frame, seconds, on any clock that goes forward
+    now=None,   # this moment, seconds, on the same clock; None: the age of the frame is not checked
+    telemetry_t=None,  # time of the reading, seconds, on the same clock; None: not checked
+) -> dict:      # time, action, risk, reason, confidence, code, detail, latency_ms; with a calibration also `ALARM`
+    "The decision for the newest frame"
+    if not self.lock.acquire(blocking=False):
+        return self._count(fail_safe('busy', None if math.isnan(s := seconds(t)) else s))
+    try: return self._push(frame, telemetry, t, now, telemetry_t)
+    finally: self.lock.release()
+
+@patch
+def _push(self: LiveStream, frame, telemetry, t, now, telemetry_t):
+    start = self.clock()
+    try: d = self._decide(frame, telemetry, t, now, telemetry_t)
+    except Exception as e:
+        self.ring.clear()
+        d = fail_safe('model_error', t, f'{type(e).__name__}: {e}')
+    took = self.clock() - start
+    if d['code'] == 'ok': d = self._in_time(d, now, took)
+    d['latency_ms'] = took*1e3
+    return self._keep(d)
+
 # %% ../nbs/43_stream.ipynb #3858f369
 @patch
 def decide(self: LiveStream,
@@ -429,30 +446,13 @@ def valid(
     d,       # a decision
 ) -> bool:
     "Is it complete, and does it agree with the table?"
-    if set(d) - {*ALARM} != set(fail_safe('stale', 0)) or d['code'] not in CODES or d['action'] not in HEADS['action'].classes: return False
-    if d['code'] == 'ok': return all(d[k] in h.classes for k, h in HEADS.items()) and 0 <= d['confidence'] <= 1 and math.isfinite(d['time'])
+    if set(d) - {*ALARM} != set(fail_safe('stale', 0)): return False
+    if d['code'] not in CODES or d['action'] not in HEADS['action'].classes: return False
+    named = all(d[k] in h.classes for k, h in HEADS.items())
+    if d['code'] == 'ok': return named and 0 <= d['confidence'] <= 1 and math.isfinite(d['time'])
     return d['risk'] is None and d['confidence'] is None and (d['action'] == CODES[d['code']][0] or d['code'] == 'late')
 
 # %% ../nbs/43_stream.ipynb #fd36570a
-def run_drive(
-    stream: SimStream,   # is reset first
-    data,                # a split's path, or a `FrameDataset`
-    episode=None,        # which drive, by its number or its name such as 'ep003'; None: the first
-    fps=None,            # frame rows per second; None: what the dataset says
-    progress=False,      # say how far it is
-) -> list:               # one decision per frame; with `row`, and `risk_true` where it is known
-    "Replay one recorded drive"
-    ds = data if hasattr(data, 'iter_frames') else stream.inf.opened.open_data(data)
-    rate = fps or getattr(ds, 'fps', None)
-    if not rate: raise ValueError(f"{type(ds).__name__} does not say its frame rate: give fps")
-    own = drive_windows(ds, episode)
-    stream.reset()
-    rows = np.asarray(ds.rows[own])
-    n = (rows.max() - rows.min())//_row_step(rows) + 1
-    return list(metered(_replay(stream, ds, own, rate), int(n), what='deciding', unit='frames', show=progress))
-
-def _row_step(rows): return max(1, round(float(np.median(np.diff(rows))))) if rows.shape[1] > 1 else 1
-
 def drive_windows(
     ds,             # windows over frames
     episode=None,   # which drive, by its number or its name; None: the first
@@ -469,6 +469,9 @@ def drive_windows(
     raise ValueError(f"no episode {episode!r}" + (f", did you mean {' or '.join(near)}?" if near else ':') +
                      f" expected one of {len(known)}: {', '.join(known[:20])}{' ...' if len(known) > 20 else ''}")
 
+# %% ../nbs/43_stream.ipynb #c239c69e
+def _row_step(rows): return max(1, round(float(np.median(np.diff(rows))))) if rows.shape[1] > 1 else 1
+
 def drive_frames(
     ds,     # windows over frames, a `FrameDataset`
     own,    # numbers of windows of one drive
@@ -477,12 +480,30 @@ def drive_frames(
     "The frames of some windows, as far apart as in a window"
     rows = np.asarray(ds.rows[own])
     ends = {int(r): w for r, w in zip(rows[:, -1], own)}
-    wanted = {int(r): w for w, rs in zip(own[::-1], rows[::-1]) for r in rs} | ends  # a frame before the first window's end has that window's reading
+    wanted = {int(r): w for w, rs in zip(own[::-1], rows[::-1]) for r in rs} | ends  # before the first end: its reading
     first, step = min(wanted), _row_step(rows)
     for row, img in ds.iter_frames(first):
         if row > max(wanted): break
         if row not in wanted or (row - first) % step: continue
         yield row, img, ds.telemetry[wanted[row]], (row - first)/rate
+
+# %% ../nbs/43_stream.ipynb #72e7ec92
+def run_drive(
+    stream: SimStream,   # is reset first
+    data,                # a split's path, or a `FrameDataset`
+    episode=None,        # which drive, by its number or its name such as 'ep003'; None: the first
+    fps=None,            # frame rows per second; None: what the dataset says
+    progress=False,      # say how far it is
+) -> list:               # one decision per frame; with `row`, and `risk_true` where it is known
+    "Replay one recorded drive"
+    ds = data if hasattr(data, 'iter_frames') else stream.inf.opened.open_data(data)
+    rate = fps or getattr(ds, 'fps', None)
+    if not rate: raise ValueError(f"{type(ds).__name__} does not say its frame rate: give fps")
+    own = drive_windows(ds, episode)
+    stream.reset()
+    rows = np.asarray(ds.rows[own])
+    n = (rows.max() - rows.min())//_row_step(rows) + 1
+    return list(metered(_replay(stream, ds, own, rate), int(n), what='deciding', unit='frames', show=progress))
 
 def _replay(stream, ds, own, rate):
     "Decisions for the frames of some windows"
