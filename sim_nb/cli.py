@@ -227,7 +227,8 @@ sim_drive = Command('sim_drive', 'closed_loop:main', 'Drive in a closed loop and
     choice('--weather', WEATHERS, f'one of {WEATHERS}', default='clear', metavar='WEATHER'),
     word('--seconds', 'length of a drive in s (default 25)', type=float, default=25.),
     word('--workers', 'processes (default: one per core; 0: none)', type=int),
-    word('--out', 'keep the drives in this JSON file'))
+    word('--out', 'keep what happened on the drives in this JSON file'),
+    word('--save', 'keep the drives of the guard in this folder, as a LeRobot dataset to train with', metavar='DIR'))
 
 # %% ../nbs/06_cli.ipynb #8a415168
 sim_check = Command('sim_check', 'check:main', 'Look for defects, contradictions and leaks in a dataset.',

@@ -16,6 +16,7 @@ if __name__ == '__main__' and __spec__: raise SystemExit(sim_drive())  # python 
 # %% ../nbs/64_closed_loop.ipynb #9c1e1a10
 import itertools, json, math, os, time
 from collections import deque
+from contextlib import nullcontext
 from functools import lru_cache
 from pathlib import Path
 import numpy as np
@@ -24,6 +25,7 @@ from joblib import Parallel, delayed, parallel_config
 # %% ../nbs/64_closed_loop.ipynb #7ba85bbf
 from .labels import RISKS
 from .files import atomic_open, check_writable
+from .keep import Recorder, check_save, save_drives, spool_drive, spool_folder
 from .policy import TABLE, Policy, limited
 from .world import (BIAS, FPS, NOISE, SUBSTEPS, WEATHERS, Camera, Driver, FAN, LabelRules, RoverSim,
                           Walker, _rngs,
@@ -226,10 +228,13 @@ def _as_table(d):
         d['table'] = tuple(Row(**o) for o in d['table'])
     return d
 
-def _one(key, episode, kw):
+def _one(key, episode, spool, kw):
     import torch
     torch.set_num_threads(1)
-    return drive(episode, _judge_of(key), **kw)
+    judge = Recorder(_judge_of(key)) if spool else _judge_of(key)
+    row = drive(episode, judge, **kw)
+    if spool: spool_drive(judge, row, spool)
+    return row
 
 # %% ../nbs/64_closed_loop.ipynb #1749c56b
 def drives(
@@ -240,6 +245,7 @@ def drives(
     table=None,         # of `Row`; None: the guard's own
     stream=None,        # for 'guard': dict for `SimStream`; None: an 8-bit model and an ONNX encoder
     progress=False,     # show a bar
+    spool=None,         # of `spool_folder`: every drive leaves its pictures and rows there
     **kwargs,           # of `drive`: seed, driver, seconds, latency_s, weather
 ) -> list:              # dicts of `drive`, in the order of the episodes
     "Many drives of one guard"
@@ -251,11 +257,11 @@ def drives(
     key = json.dumps(args)
     _judge_of(key)  # a mistake is said here, and what workers share is made once
     bar = lambda o: list(metered(o, len(which), what=f'{guard} drives', unit='drives', show=progress))
-    if workers == 0: return bar(_one(key, e, kwargs) for e in which)
+    if workers == 0: return bar(_one(key, e, spool, kwargs) for e in which)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()
     with parallel_config('loky', inner_max_num_threads=1, idle_worker_timeout=30):
         pool = Parallel(min(workers or cores, len(which)), batch_size=1, return_as='generator')
-        return bar(pool(delayed(_one)(key, e, kwargs) for e in which))
+        return bar(pool(delayed(_one)(key, e, spool, kwargs) for e in which))
 
 # %% ../nbs/64_closed_loop.ipynb #88b1fa63
 MEASURES = {  # name -> how many on one drive
@@ -363,8 +369,12 @@ def main(a):  # the words of `sim_drive`
     kw = dict(seed=a.seed, driver=a.driver, seconds=a.seconds, weather=a.weather,
               latency_s=(LATENCY_MS + a.latency_ms)/1e3)
     if a.out: check_writable(a.out, '--out')
-    done = {g: drives(g, a.episodes, a.checkpoint, a.workers, progress=True, **kw)
-            for g in dict.fromkeys(('none', a.guard))}
+    if a.save: check_save(a.save)
+    done = {}
+    with spool_folder(a.save) if a.save else nullcontext() as spool:
+        for g in dict.fromkeys(('none', a.guard)):
+            done[g] = drives(g, a.episodes, a.checkpoint, a.workers, progress=True, spool=g == a.guard and spool, **kw)
+        if a.save: save_drives(a.save, spool, range(a.episodes), guard=a.guard, **kw)
     print(report(done))
     if a.out: keep_drives(a.out, done, **kw, episodes=a.episodes)
 
