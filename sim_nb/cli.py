@@ -4,11 +4,12 @@
 
 # %% auto #0
 __all__ = ['COMMANDS', 'CHECKPOINT', 'DATA', 'DEVICE', 'BACKEND', 'BATCH_SIZE', 'CONFIG', 'SET', 'OPEN_AS', 'TRUST', 'THREADS',
-           'SPLITS', 'LAYOUTS', 'WEATHERS', 'FAULTS', 'sim_world', 'GUARDS', 'DRIVER_NAMES', 'sim_drive', 'sim_check',
-           'sim_cache', 'LLMS', 'sim_download', 'sim_train', 'sim_predict', 'sim_eval', 'sim_export', 'sim_watch',
-           'UNITS', 'sim_calibrate', 'sim_metrics', 'TABLES', 'PARTS', 'sim_ablate', 'sim_bench', 'FIRST_S', 'EVERY_S',
-           'Word', 'word', 'choice', 'positive', 'named_value', 'report_file', 'one_line_mistakes', 'behind',
-           'make_parser', 'hint', 'Command', 'declared', 'is_live', 'seconds_text', 'Meter', 'metered', 'list_commands']
+           'SPLITS', 'LAYOUTS', 'WEATHERS', 'FAULTS', 'sim_world', 'GUARDS', 'DRIVER_NAMES', 'sim_drive', 'sim_stress',
+           'sim_check', 'sim_cache', 'LLMS', 'sim_download', 'sim_train', 'sim_predict', 'sim_eval', 'sim_export',
+           'sim_watch', 'UNITS', 'sim_calibrate', 'sim_metrics', 'TABLES', 'PARTS', 'sim_ablate', 'sim_bench',
+           'FIRST_S', 'EVERY_S', 'Word', 'word', 'choice', 'positive', 'named_value', 'report_file',
+           'one_line_mistakes', 'behind', 'make_parser', 'hint', 'Command', 'declared', 'is_live', 'seconds_text',
+           'Meter', 'metered', 'list_commands']
 
 # %% ../nbs/06_cli.ipynb #9b26a0e4
 import argparse, copy, difflib, importlib, json, os, sys, time
@@ -229,6 +230,19 @@ sim_drive = Command('sim_drive', 'closed_loop:main', 'Drive in a closed loop and
     word('--workers', 'processes (default: one per core; 0: none)', type=int),
     word('--out', 'keep what happened on the drives in this JSON file'),
     word('--save', 'keep the drives of the guard in this folder, as a LeRobot dataset to train with', metavar='DIR'))
+
+# %% ../nbs/06_cli.ipynb #d56b2aa1
+sim_stress = Command('sim_stress', 'stress:main', 'The same drives with worse pictures, broken sensors, other weather, and one doubt less',
+    CHECKPOINT.but(help='a checkpoint file, or a run folder and then its best one; --guard guard needs it', required=False),
+    word('--cells', 'CONDITION, or CONDITION-DOUBT without this doubt, such as fog or clear-unsure; default: all conditions, and every doubt once',
+         nargs='+', default=[], metavar='CELL'),
+    word('--episodes', 'how many drives a cell, each in a scene of its own (default 60)', type=positive, default=60),
+    word('--seed', 'another seed gives other scenes (default 77)', type=int, default=77),
+    choice('--driver', DRIVER_NAMES, 'who drives (default careless)', default='careless'),
+    choice('--guard', GUARDS, 'who judges the commands (default guard)', default='guard'),
+    word('--seconds', 'length of a drive in s (default 25)', type=float, default=25.),
+    word('--workers', 'processes (default: one per core; 0: none)', type=int),
+    word('--out', 'keep what happened in this JSON file; cells that are there are not driven again'))
 
 # %% ../nbs/06_cli.ipynb #8a415168
 sim_check = Command('sim_check', 'check:main', 'Look for defects, contradictions and leaks in a dataset.',

@@ -228,10 +228,13 @@ def _as_table(d):
         d['table'] = tuple(Row(**o) for o in d['table'])
     return d
 
-def _one(key, episode, spool, kw):
+def _same(judge): return judge
+
+def _one(key, episode, spool, through, kw):
     import torch
     torch.set_num_threads(1)
-    judge = Recorder(_judge_of(key)) if spool else _judge_of(key)
+    judge = (through or _same)(_judge_of(key))
+    if spool: judge = Recorder(judge)
     row = drive(episode, judge, **kw)
     if spool: spool_drive(judge, row, spool)
     return row
@@ -246,6 +249,7 @@ def drives(
     stream=None,        # for 'guard': dict for `SimStream`; None: an 8-bit model and an ONNX encoder
     progress=False,     # show a bar
     spool=None,         # of `spool_folder`: every drive leaves its pictures and rows there
+    through=None,       # takes the judge and gives one that stands before it, such as `stress.Faulty`
     **kwargs,           # of `drive`: seed, driver, seconds, latency_s, weather
 ) -> list:              # dicts of `drive`, in the order of the episodes
     "Many drives of one guard"
@@ -257,11 +261,11 @@ def drives(
     key = json.dumps(args)
     _judge_of(key)  # a mistake is said here, and what workers share is made once
     bar = lambda o: list(metered(o, len(which), what=f'{guard} drives', unit='drives', show=progress))
-    if workers == 0: return bar(_one(key, e, spool, kwargs) for e in which)
+    if workers == 0: return bar(_one(key, e, spool, through, kwargs) for e in which)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()
     with parallel_config('loky', inner_max_num_threads=1, idle_worker_timeout=30):
         pool = Parallel(min(workers or cores, len(which)), batch_size=1, return_as='generator')
-        return bar(pool(delayed(_one)(key, e, spool, kwargs) for e in which))
+        return bar(pool(delayed(_one)(key, e, spool, through, kwargs) for e in which))
 
 # %% ../nbs/64_closed_loop.ipynb #88b1fa63
 MEASURES = {  # name -> how many on one drive
