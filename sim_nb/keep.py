@@ -32,7 +32,8 @@ class Recorder:
     def reset(self):
         "A new drive begins"
         self.judge.reset()
-        self.frames, self.telemetry, self.truth, self.wanted, self.allowed, self.rules = [], [], [], [], [], LabelRules()
+        self.frames, self.telemetry, self.truth, self.wanted, self.allowed = ([] for _ in range(5))
+        self.rules = LabelRules()
 
     def __call__(self, frame, reading, t, command, hz, rules):
         seen = (frame, reading) if self.judge.camera else (None, None)
@@ -146,7 +147,8 @@ def join_drives(
     check_save(folder, 'join_drives')
     first = next(ep for ep, _ in _episodes_of(parts[0], columns))
     size = (probe_video(first.video).height, probe_video(first.video).width)
-    with LeRobotWriter(folder, FPS, size, columns, robot_type='sim_rover', overwrite=True) as w, spool_folder(folder) as s:
+    new = LeRobotWriter(folder, FPS, size, columns, robot_type='sim_rover', overwrite=True)
+    with new as w, spool_folder(folder) as s:
         for p in parts:
             for ep, rows in _episodes_of(p, columns):
                 video = shutil.copy(ep.video, s)   # the writer moves it

@@ -19,7 +19,8 @@ from pathlib import Path
 import numpy as np
 
 # %% ../nbs/65_stress.ipynb #f4ca4dc9
-from .closed_loop import LATENCY_MS, MEASURES, against, drives, keep_drives, rates, read_drives, twins, _draws, _interval
+from .closed_loop import LATENCY_MS, MEASURES, against, drives, keep_drives, rates, read_drives, twins
+from .closed_loop import _draws, _interval
 from .files import check_writable
 from .ood import SEVERITIES, TELEMETRY_FAULTS, corrupt_frames, corrupt_telemetry
 from .policy import TABLE, change
@@ -36,7 +37,8 @@ class Faulty:
         for what, fault, known in (('picture', picture, tuple(SEVERITIES)), ('reading', reading, TELEMETRY_FAULTS)):
             if fault and (fault[0] not in known or fault[1] not in range(1, 6)): raise ValueError(
                 f"{what}: expected a kind of {known} and a severity of 1 to 5, got {fault}")
-        self.judge, self.picture, self.reading, self.seconds, self.camera = judge, picture, reading, seconds, judge.camera
+        self.judge, self.camera, self.seconds = judge, judge.camera, seconds
+        self.picture, self.reading = picture, reading
 
     def reset(self):
         "A new drive begins"
@@ -87,7 +89,7 @@ def parse_cell(
 def usual_cells(
     table: tuple,  # of `Row`, the guard's own
 ) -> list:         # names
-    "Every condition, and in clear weather every doubt taken out once; without a picture that moves, the stream's word too"
+    "Every condition, every doubt taken out once, and the doubts about a still picture and a late answer"
     doubts = [r.doubt for r in table if r.doubt not in ('bad_command', 'old')]  # no drive here has one
     return [*CONDITIONS, *(f'clear-{o}' for o in doubts), 'frozen-stream_stop', 'late200-stream_slow']
 
@@ -110,7 +112,8 @@ def stress(
     for name, (facts, without) in plan.items():
         if name in done: continue
         fault = {k: facts[k] for k in ('picture', 'reading') if k in facts}
-        kw = dict(kwargs, weather=facts.get('weather', 'clear'), latency_s=(LATENCY_MS + facts.get('latency_ms', 0))/1e3)
+        kw = kwargs | dict(weather=facts.get('weather', 'clear'),
+                           latency_s=(LATENCY_MS + facts.get('latency_ms', 0))/1e3)
         if fault: kw['through'] = partial(Faulty, seconds=seconds, **fault)
         done[name] = drives(guard, episodes, checkpoint, table=without or table, seconds=seconds, **kw)
         if keep: keep(done)
@@ -159,7 +162,8 @@ def stress_rows(
         o |= dict(fewer=_spread((a['forwards']['fewer'], a['forwards']['interval'])) if a else '',
                   lost=f"{a['lost']:.0%} ({a['lost_interval'][0]:.0%} to {a['lost_interval'][1]:.0%})" if a else '')
         e = earned(drove, done[at]) if doubt and at in done else None
-        o |= dict(more=_spread((e['more'], e['more_interval'])) if e else '', further=f"{e['metres']:+.0%}" if e else '')
+        o |= dict(more=_spread((e['more'], e['more_interval'])) if e else '',
+                  further=f"{e['metres']:+.0%}" if e else '')
         rows.append(o)
     return rows
 
@@ -168,8 +172,9 @@ def stress_report(
 ) -> str:          # markdown
     "The rows as a table"
     rows = stress_rows(done)
-    head = dict(cell='cell', drives='drives', people='people, forwards', things='things, forwards', needless='needless stops',
-                fewer='times fewer', lost='distance lost', more='more without the doubt', further='further')
+    head = dict(cell='cell', drives='drives', people='people, forwards', things='things, forwards',
+                needless='needless stops', fewer='times fewer', lost='distance lost',
+                more='more without the doubt', further='further')
     lines = ['| ' + ' | '.join(head.values()) + ' |', '|' + '---|'*len(head)]
     return '\n'.join(lines + ['| ' + ' | '.join(str(r[k]) for k in head) + ' |' for r in rows])
 
@@ -178,10 +183,11 @@ def stress_report(
 def main(a):  # the words of `sim_stress`
     "Drive in a closed loop under stress, and with one doubt less"
     table = guard_table(a.guard, a.checkpoint)
-    facts = dict(guard=a.guard, checkpoint=a.checkpoint, seed=a.seed, driver=a.driver, seconds=a.seconds, episodes=a.episodes)
+    facts = {k: getattr(a, k) for k in ('guard', 'checkpoint', 'seed', 'driver', 'seconds', 'episodes')}
     if a.out: check_writable(a.out, '--out')
     done, known = read_drives(a.out) if a.out and Path(a.out).is_file() else ({}, facts)
-    if known != facts: raise ValueError(f"{a.out} holds drives of {known}, asked for {facts}: give another --out, or delete it")
+    if known != facts: raise ValueError(
+        f"{a.out} holds drives of {known}, asked for {facts}: give another --out, or delete it")
     keep = (lambda o: keep_drives(a.out, o, **facts)) if a.out else None
     done = stress(a.guard, a.cells or usual_cells(table), a.episodes, a.checkpoint, done=done, keep=keep, seed=a.seed,
                   driver=a.driver, seconds=a.seconds, workers=a.workers, progress=True)
