@@ -229,7 +229,8 @@ sim_drive = Command('sim_drive', 'closed_loop:main', 'Drive in a closed loop and
     word('--seconds', 'length of a drive in s (default 25)', type=float, default=25.),
     word('--workers', 'processes (default: one per core; 0: none)', type=int),
     word('--out', 'keep what happened on the drives in this JSON file'),
-    word('--save', 'keep the drives of the guard in this folder, as a LeRobot dataset to train with', metavar='DIR'))
+    word('--save', 'keep the drives of the guard in this folder, as a LeRobot dataset to train with', metavar='DIR'),
+    word('--film', 'one scene without and with the guard, side by side: an .mp4, .html or .png', metavar='FILE'))
 
 # %% ../nbs/06_cli.ipynb #d56b2aa1
 sim_stress = Command('sim_stress', 'stress:main', 'The same drives with worse pictures, broken sensors, other weather, and one doubt less',

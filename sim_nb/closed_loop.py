@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['NEAR', 'LATENCY_MS', 'FAR', 'STEP_S', 'DRIVERS', 'MEASURES', 'MOST', 'touched', 'moved_how', 'clearance', 'Fixed',
            'Oracle', 'OnBoard', 'make_judge', 'carry_out', 'World', 'Count', 'drive', 'drives', 'rates', 'twins',
-           'against', 'warnings', 'report', 'main', 'keep_drives', 'read_drives']
+           'against', 'warnings', 'report', 'main', 'keep_drives', 'read_drives', 'check_film', 'scene_to_show', 'film']
 
 # %% ../nbs/64_closed_loop.ipynb #d3abe8e3
 from .cli import GUARDS, metered, sim_drive
@@ -374,11 +374,13 @@ def main(a):  # the words of `sim_drive`
               latency_s=(LATENCY_MS + a.latency_ms)/1e3)
     if a.out: check_writable(a.out, '--out')
     if a.save: check_save(a.save)
+    if a.film: check_film(a.film)
     done = {}
     with spool_folder(a.save) if a.save else nullcontext() as spool:
         for g in dict.fromkeys(('none', a.guard)):
             done[g] = drives(g, a.episodes, a.checkpoint, a.workers, progress=True, spool=g == a.guard and spool, **kw)
         if a.save: save_drives(a.save, spool, range(a.episodes), guard=a.guard, **kw)
+    if a.film: film(a.film, scene_to_show(done, a.guard), a.guard, a.checkpoint, **kw)
     print(report(done))
     if a.out: keep_drives(a.out, done, **kw, episodes=a.episodes)
 
@@ -396,3 +398,44 @@ def read_drives(path) -> tuple:  # guard -> list of `drive`, facts
     "The drives of a file"
     o = json.loads(Path(path).read_text())
     return o['drives'], o['facts']
+
+# %% ../nbs/64_closed_loop.ipynb #97aa4820
+def check_film(path):
+    "Refuse a file that nobody can write, before anybody drives"
+    from sim_nb.watch import check_ending
+    check_writable(check_ending(path), '--film', parents=True)
+
+def scene_to_show(
+    done: dict,    # guard -> list of `drive`
+    guard: str,    # one of `GUARDS`
+) -> int:          # number of the scene
+    "Where a guard prevented most contacts with the rover moving forwards; of several, where it got furthest"
+    rows, hit = done[guard], MEASURES['forwards']
+    return max((hit(o) - hit(r), r['metres'], r['episode']) for r, o in zip(rows, twins(rows, done['none'])))[2]
+
+# %% ../nbs/64_closed_loop.ipynb #bbd7de93
+def _side(title, episode, judge, **kwargs):
+    "One drive as `side_by_side` takes it"
+    from sim_nb.watch import driven
+    seen, rules = [], LabelRules()
+    row = drive(episode, judge, keep=seen, **kwargs)
+    true = label_risk(np.array([hz['time_to_collision'] for _, _, hz in seen]), rules)
+    ds = [dict(driven(d, title), risk_true=RISKS[int(r)]) for (_, d, _), r in zip(seen, true)]
+    return title, [f for f, _, _ in seen], ds, row['contacts']
+
+def film(
+    path,               # file to write: .mp4, .html or .png
+    episode: int,       # which scene
+    guard='guard',      # one of `GUARDS`
+    checkpoint=None,    # for 'guard'
+    table=None,         # of `Row`; None: the guard's own
+    width=360,          # of one side, pixels
+    stream=None,        # for 'guard': dict for `SimStream`; None: as in `drives`
+    **kwargs,           # of `drive`: seed, driver, seconds, latency_s, weather
+) -> Path:              # the file
+    "One scene without and with a guard, side by side"
+    from sim_nb.watch import save_side_by_side
+    more = (dict(backend='int8', encoder='onnx') if stream is None else stream) if guard == 'guard' else {}
+    judge = make_judge(guard, checkpoint, kwargs.get('latency_s', LATENCY_MS/1e3), table, **more)
+    sides = [_side('no guard', episode, make_judge('none'), **kwargs), _side(guard, episode, judge, **kwargs)]
+    return save_side_by_side(sides, path, width, title=f'scene {episode}')

@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['WIDTH', 'NO_RISK', 'PAGE', 'ENDINGS', 'REPLAY_S', 'headline', 'alarm_of', 'numbers', 'overlay', 'timeline', 'until',
-           'watch_frames', 'strip', 'in_words', 'save_watch', 'Replay', 'replay', 'main']
+           'watch_frames', 'strip', 'in_words', 'check_ending', 'save_watch', 'driven', 'banner', 'contact_words',
+           'side_by_side', 'save_side_by_side', 'Replay', 'replay', 'main']
 
 # %% ../nbs/62_watch.ipynb #7d33c251
 from .cli import metered, sim_watch
@@ -22,6 +23,7 @@ from PIL import Image, ImageDraw, ImageFont
 # %% ../nbs/62_watch.ipynb #a9ee257c
 from .files import atomic_open, check_writable
 from .plots import RISK_COLORS
+from .policy import limited
 from .video import encode_video
 from .stream import SimStream, run_drive
 from .inference import SimV0Inference
@@ -176,6 +178,18 @@ def in_words(
     words = f"{n} frames, {len(given)} decided by the model, {sum(d['risk'] == 'high' for d in given)} of high risk."
     return words + (f" Alarm in {len(alarms)} frames, first at {alarms[0]:.1f} s." if alarms else '')
 
+# %% ../nbs/62_watch.ipynb #b70170ed
+ENDINGS = ('.mp4', '.html', '.png')
+
+def check_ending(
+    path,     # a file to come
+) -> Path:    # the same
+    "Refuse a file that nobody can write"
+    path = Path(path)
+    if path.suffix not in ENDINGS: raise ValueError(f"{path}: expected a file that ends in {', '.join(ENDINGS)}")
+    return path
+
+
 # %% ../nbs/62_watch.ipynb #c1849426
 def _page(pictures, path, fps, title, decisions):
     with tempfile.TemporaryDirectory() as tmp:
@@ -184,8 +198,6 @@ def _page(pictures, path, fps, title, decisions):
     with atomic_open(path, 'w') as f:
         f.write(PAGE.format(title=html.escape(title), width=2*WIDTH, video=video,
                             words=html.escape(in_words(decisions))))
-
-ENDINGS = ('.mp4', '.html', '.png')
 
 def save_watch(
     frames,              # uint8 pictures [H, W, 3], one per decision
@@ -197,17 +209,85 @@ def save_watch(
     title: str='drive',  # of a page
 ) -> Path:               # the file
     "Write a drive with its decisions drawn in"
-    path = Path(path)
-    if path.suffix not in ENDINGS: raise ValueError(f"{path}: expected a file that ends in {', '.join(ENDINGS)}")
+    path = check_ending(path)
     if not decisions: raise ValueError(f"{path}: no decision to draw")
+    return _write(watch_frames(frames, decisions, width, threshold), decisions, path, fps, title)
+
+def _write(pictures, decisions, path, fps, title, ncols=4):
     t = np.array([d['time'] for d in decisions], float)
     if fps is None: fps = round(1/float(np.median(np.diff(t))), 3) if len(t) > 1 else 10.
-    pictures = watch_frames(frames, decisions, width, threshold)
     if path.suffix == '.mp4': encode_video(pictures, path, fps)
     elif path.suffix == '.html': _page(pictures, path, fps, title, decisions)
     else:
-        with atomic_open(path, 'wb') as f: Image.fromarray(strip(list(pictures), decisions)).save(f, 'PNG')
+        image = Image.fromarray(strip(list(pictures), decisions, 2*ncols, ncols))
+        with atomic_open(path, 'wb') as f: image.save(f, 'PNG')
     return path
+
+# %% ../nbs/62_watch.ipynb #cd637668
+def driven(
+    d: dict,     # a decision of a guard, with 'wanted' (m/s, rad/s) and 'answer'; 'why' where it says
+    name: str,   # of who judged, for a decision without a risk
+) -> dict:       # as `overlay` draws it
+    "A decision with what became of the command"
+    v, got = d['wanted'][0], limited(d['wanted'], d['answer'])[0]
+    did = '' if d['answer'] == 'pass' else f", {d['answer']}" + (f" ({', '.join(d['why'])})" if d.get('why') else '')
+    words = f'wants {v:.1f} m/s' + (f', gets {got:.1f}{did}' if did else '')
+    if d.get('risk') is not None or d.get('code') != 'ok': return {**d, 'detail': words}
+    action = d['answer'] if did else 'as the driver wants'
+    return {**d, 'risk': None, 'code': name, 'action': action, 'detail': words}
+
+# %% ../nbs/62_watch.ipynb #1fcb95c3
+def banner(
+    picture,                 # uint8 [H, W, 3]
+    text: str,               # a few words
+    color: str=NO_RISK,      # of the ground
+) -> np.ndarray:             # uint8 [H, W, 3]
+    "A picture with a line of words over its upper edge"
+    img = Image.fromarray(picture)
+    draw, high = ImageDraw.Draw(img), 2*(img.width//26)
+    draw.rectangle((0, 0, img.width, high), fill=color)
+    font = _font(.62*high)
+    draw.text((img.width//60, high/2), _fit(draw, text, font, img.width*.97), fill='white', anchor='lm', font=font)
+    return np.asarray(img)
+
+def contact_words(
+    contacts: list,  # of a drive: [seconds, 'person' or 'thing', how the rover moved, m/s]
+    t: float,        # now, seconds
+) -> str:            # empty when nothing was touched in the last second
+    "The contact of this moment"
+    now = [c for c in contacts if c[0] <= t < c[0] + 1]
+    return f"touches a {now[-1][1]}, {now[-1][2]}, {now[-1][3]:.1f} m/s" if now else ''
+
+# %% ../nbs/62_watch.ipynb #88655af9
+def side_by_side(
+    sides: list,         # of (title, frames, decisions as `overlay` draws them, contacts), for the same moments
+    width: int=WIDTH,    # of one side, pixels
+    threshold=None,      # of the alarm, 0..1
+):                       # yields uint8 [height, n*width + gaps, 3]
+    "Several drives of one scene, beside each other, frame by frame"
+    n, width = {len(ds) for _, _, ds, _ in sides}, width - width % 2
+    if len(n) != 1: raise ValueError(f"drives of {sorted(n)} decisions: expected as many in each")
+    films = [watch_frames(f, ds, width, threshold) for _, f, ds, _ in sides]
+    for pics, ds in zip(zip(*films), zip(*(ds for _, _, ds, _ in sides))):
+        out = []
+        for pic, d, (title, _, _, contacts) in zip(pics, ds, sides):
+            hit, past = contact_words(contacts, d['time']), sum(c[0] <= d['time'] for c in contacts)
+            words = f"{title}: {hit or f'contacts so far {past}'}"
+            pic = banner(pic, words, RISK_COLORS['high'] if hit else NO_RISK)
+            out += [pic, np.full((len(pic), 8, 3), 255, np.uint8)]
+        yield np.hstack(out[:-1])
+
+# %% ../nbs/62_watch.ipynb #482f0e36
+def save_side_by_side(
+    sides: list,         # of `side_by_side`
+    path,                # file to write: .mp4, .html or .png
+    width: int=WIDTH,    # of one side, pixels
+    threshold=None,      # of the alarm, 0..1
+    title: str='drive',  # of a page
+) -> Path:               # the file
+    "Write drives of one scene side by side; the strip has the moments that matter on the last side"
+    path, decisions = check_ending(path), sides[-1][2]
+    return _write(side_by_side(sides, width, threshold), decisions, path, None, title, ncols=2)
 
 # %% ../nbs/62_watch.ipynb #ad26d130
 class Replay:
