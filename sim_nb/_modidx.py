@@ -411,6 +411,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '', 'doc_host': '', 'git_url
                                     'sim_nb.closed_loop.drive': ('closed_loop.html#drive', 'sim_nb/closed_loop.py'),
                                     'sim_nb.closed_loop.drives': ('closed_loop.html#drives', 'sim_nb/closed_loop.py'),
                                     'sim_nb.closed_loop.film': ('closed_loop.html#film', 'sim_nb/closed_loop.py'),
+                                    'sim_nb.closed_loop.film_sides': ('closed_loop.html#film_sides', 'sim_nb/closed_loop.py'),
                                     'sim_nb.closed_loop.keep_drives': ('closed_loop.html#keep_drives', 'sim_nb/closed_loop.py'),
                                     'sim_nb.closed_loop.main': ('closed_loop.html#main', 'sim_nb/closed_loop.py'),
                                     'sim_nb.closed_loop.make_judge': ('closed_loop.html#make_judge', 'sim_nb/closed_loop.py'),

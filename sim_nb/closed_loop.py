@@ -5,7 +5,8 @@
 # %% auto #0
 __all__ = ['NEAR', 'LATENCY_MS', 'FAR', 'STEP_S', 'DRIVERS', 'MEASURES', 'MOST', 'touched', 'moved_how', 'clearance', 'Fixed',
            'Oracle', 'OnBoard', 'make_judge', 'carry_out', 'World', 'Count', 'drive', 'drives', 'rates', 'twins',
-           'against', 'warnings', 'report', 'main', 'keep_drives', 'read_drives', 'check_film', 'scene_to_show', 'film']
+           'against', 'warnings', 'report', 'main', 'keep_drives', 'read_drives', 'check_film', 'scene_to_show',
+           'film_sides', 'film']
 
 # %% ../nbs/64_closed_loop.ipynb #d3abe8e3
 from .cli import GUARDS, metered, sim_drive
@@ -423,19 +424,26 @@ def _side(title, episode, judge, **kwargs):
     ds = [dict(driven(d, title), risk_true=RISKS[int(r)]) for (_, d, _), r in zip(seen, true)]
     return title, [f for f, _, _ in seen], ds, row['contacts']
 
-def film(
-    path,               # file to write: .mp4, .html or .png
+def film_sides(
     episode: int,       # which scene
     guard='guard',      # one of `GUARDS`
     checkpoint=None,    # for 'guard'
     table=None,         # of `Row`; None: the guard's own
-    width=360,          # of one side, pixels
     stream=None,        # for 'guard': dict for `SimStream`; None: as in `drives`
     **kwargs,           # of `drive`: seed, driver, seconds, latency_s, weather
+) -> list:              # as `side_by_side` takes it
+    "One scene without and with a guard"
+    more = (dict(backend='int8', encoder='onnx') if stream is None else stream) if guard == 'guard' else {}
+    judge = make_judge(guard, checkpoint, kwargs.get('latency_s', LATENCY_MS/1e3), table, **more)
+    return [_side('no guard', episode, make_judge('none'), **kwargs), _side(guard, episode, judge, **kwargs)]
+
+def film(
+    path,               # file to write: .mp4, .html or .png
+    episode: int,       # which scene
+    *args,              # of `film_sides`: guard, checkpoint
+    width=360,          # of one side, pixels
+    **kwargs,           # of `film_sides`
 ) -> Path:              # the file
     "One scene without and with a guard, side by side"
     from sim_nb.watch import save_side_by_side
-    more = (dict(backend='int8', encoder='onnx') if stream is None else stream) if guard == 'guard' else {}
-    judge = make_judge(guard, checkpoint, kwargs.get('latency_s', LATENCY_MS/1e3), table, **more)
-    sides = [_side('no guard', episode, make_judge('none'), **kwargs), _side(guard, episode, judge, **kwargs)]
-    return save_side_by_side(sides, path, width, title=f'scene {episode}')
+    return save_side_by_side(film_sides(episode, *args, **kwargs), path, width, title=f'scene {episode}')

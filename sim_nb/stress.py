@@ -131,7 +131,7 @@ def guard_table(
     return own_table(SimV0Inference(str(checkpoint)).metadata)
 
 # %% ../nbs/65_stress.ipynb #b8fb5f77
-def _spread(q, n=1): return f"{q[0]:.{n}f} ({q[1][0]:.{n}f} to {q[1][1]:.{n}f})"
+def _spread(q, n=1): return f"{q[0]:.{n}f} ({q[1][0]:.{n}f} to {q[1][1]:.{n}f})" if q[0] == q[0] else '–'
 
 def earned(
     less: list,       # of `drive`, without a doubt

@@ -246,7 +246,7 @@ def banner(
     img = Image.fromarray(picture)
     draw, high = ImageDraw.Draw(img), 2*(img.width//26)
     draw.rectangle((0, 0, img.width, high), fill=color)
-    font = _font(.62*high)
+    font = _font(.55*high)
     draw.text((img.width//60, high/2), _fit(draw, text, font, img.width*.97), fill='white', anchor='lm', font=font)
     return np.asarray(img)
 
