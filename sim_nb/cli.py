@@ -321,7 +321,7 @@ sim_export = Command('sim_export', 'rover:main',
 # %% ../nbs/06_cli.ipynb #107b2a17
 sim_watch = Command('sim_watch', 'watch:main', 'Play a recorded drive through a trained model: every frame with its decision.',
     CHECKPOINT, DATA, word('--drive', 'its name or number, such as ep003; default: the first'),
-    word('--out', 'file to write: .mp4, .html or .png (a strip of moments)', required=True), DEVICE, BACKEND,
+    word('--out', 'file to write: .mp4, .html, .png (a strip of moments) or .rrd (for the Rerun viewer)', required=True), DEVICE, BACKEND,
     choice('--encoder', ways('encoder'), 'how to encode frames (default torch)', default='torch'),
     word('--width', 'of the picture, pixels (default 480)', type=positive, default=480), OPEN_AS, TRUST)
 

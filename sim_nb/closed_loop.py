@@ -403,8 +403,8 @@ def read_drives(path) -> tuple:  # guard -> list of `drive`, facts
 # %% ../nbs/64_closed_loop.ipynb #97aa4820
 def check_film(path):
     "Refuse a file that nobody can write, before anybody drives"
-    from sim_nb.watch import check_ending
-    check_writable(check_ending(path), '--film', parents=True)
+    from sim_nb.watch import DRAWN, check_ending
+    check_writable(check_ending(path, DRAWN), '--film', parents=True)
 
 def scene_to_show(
     done: dict,    # guard -> list of `drive`

@@ -1219,10 +1219,12 @@ def show_results(self: SimLearner,
     dl=None,    # another loader
     max_n=6,    # rows
 ) -> pd.DataFrame:
-    "Labels and answers of the first samples, with the confidence in the risk"
+    "Labels and answers of samples spread over a split, as neighbours are alike, with the confidence in the risk"
     ds = (self.dls[ds_idx] if dl is None else dl).dataset
-    table = _table(*self.get_preds(dl=self.dls.test_dl([ds[i] for i in range(min(max_n, len(ds)))], bs=max_n)))
-    _newest_frames(ds, range(len(table)), zip(table['risk'], '→'*len(table), table['risk, predicted']))
+    idxs = np.linspace(0, len(ds) - 1, min(max_n, len(ds))).round().astype(int).tolist()
+    outputs, targets = self.get_preds(dl=self.dls.test_dl([ds[i] for i in idxs], bs=max_n))
+    table, truth = _table(outputs, targets), _names('risk', targets[HEADS['risk'].label_key])
+    _newest_frames(ds, idxs, zip(truth, '→'*len(table), table['risk, predicted']))
     return table
 
 # %% ../nbs/34_learner.ipynb #11c00006
