@@ -328,7 +328,7 @@ sim_watch = Command('sim_watch', 'watch:main', 'Play a recorded drive through a 
 # %% ../nbs/06_cli.ipynb #7b77d2ae
 UNITS = ('episode', 'event', 'window')  # what counts once
 
-sim_calibrate = Command('sim_calibrate', 'trust:main', 'Certify the recall of "high" on held-out drives.',
+sim_calibrate = Command('sim_calibrate', 'calibrate:main', 'Certify the recall of "high" on held-out drives.',
     CHECKPOINT, DATA.but(help='held-out split, opened by the class that opened the training data'),
     word('--recall', 'recall to guarantee (default 0.95)', type=float, default=.95),
     word('--confidence', 'of the guarantee (default 0.95)', type=float, default=.95),
@@ -338,6 +338,7 @@ sim_calibrate = Command('sim_calibrate', 'trust:main', 'Certify the recall of "h
     word('--fit-share', 'else this share of the drives fits them (default 0.2)', type=float, default=.2),
     [word('--out', 'file to write; default: calibrated.pt beside the checkpoint'),
      word('--in-place', 'write the checkpoint itself; the old file is kept as NAME.old.pt', action='store_true')],
+    word('--no-place', 'leave out what a guard wants to know of the places of training', action='store_true'),
     word('--force', 'also with data that the model has seen', action='store_true'), DEVICE,
     BACKEND.but(help='for which the certificate holds; several may be named', nargs='+', default=['torch']),
     BATCH_SIZE, OPEN_AS, TRUST,
