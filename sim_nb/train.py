@@ -201,6 +201,12 @@ def split_names(
     found = {o.name: next((k for k, ns in numbers.items() if o.index in ns), 'test') for o in raw.drives if len(o.t)}
     return {k: sorted(o for o, s in found.items() if s == k) for k in off}
 
+# %% ../nbs/37_train.ipynb #ceef7f78
+def _can_look(cfg, val):
+    "Refuse validation windows of which nobody can say what comes next"
+    try: val.looking_ahead(cfg.data.look_ahead_s)
+    except ValueError as e: raise ConfigError(f"data.look_ahead_s: the windows of val: {e}") from None
+
 # %% ../nbs/37_train.ipynb #b0edfb9d
 def prepare(
     cfg: SimConfig,
@@ -211,6 +217,7 @@ def prepare(
     fetch_llm(cfg.model.llm_name_or_path)
     encoder = _cache_encoder(home)
     splits = {k: open_split(home, k, encoder) for k in ('train', 'val')}
+    if cfg.data.look_ahead_s: _can_look(cfg, splits['val'])
     cfg = keep_opening(cfg, splits)
     if off := split_names(cfg, splits): cfg.run = cfg.run | dict(split_off=off)
     prints = {k: episode_prints(ds) for k, ds in splits.items()}
@@ -309,7 +316,7 @@ def test_run(
         outputs, _ = learn.get_preds(dl=make_dl(ds, cfg.data.batch_size))
         probs = {k: outputs[h.logits_key].softmax(1).numpy() for k, h in HEADS.items()}
         own[f"SIM, {path.name} (epoch {ckpt['epoch']})"] = {k: p.argmax(1) for k, p in probs.items()}
-    rows = comparison(cfg, own, learn.dls.train_ds, ds)
+    rows = comparison(cfg, own, learn.dls.train_ds.now, ds)
     write_jsonl(run.metrics('test'), rows)
     # without episodes all windows are one drive
     episodes = np.zeros(len(ds), int) if ds.episodes is None else ds.episodes
