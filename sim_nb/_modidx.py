@@ -1535,6 +1535,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '', 'doc_host': '', 'git_url
                                'sim_nb.policy.policy_table': ('policy.html#policy_table', 'sim_nb/policy.py')},
             'sim_nb.rare': { 'sim_nb.rare._measures': ('rare.html#_measures', 'sim_nb/rare.py'),
                              'sim_nb.rare._per_drive': ('rare.html#_per_drive', 'sim_nb/rare.py'),
+                             'sim_nb.rare._quiet': ('rare.html#_quiet', 'sim_nb/rare.py'),
                              'sim_nb.rare._runs': ('rare.html#_runs', 'sim_nb/rare.py'),
                              'sim_nb.rare._times': ('rare.html#_times', 'sim_nb/rare.py'),
                              'sim_nb.rare.crossfit_thresholds': ('rare.html#crossfit_thresholds', 'sim_nb/rare.py'),
