@@ -114,17 +114,13 @@ def recordings(a):
 def part_real(a):
     va, d = windows(a, 'rover', 'val'), recordings(a)
     y, ya, drives = np.asarray(va.labels['risk_id']), np.asarray(va.labels['action_id']), np.asarray(va.episodes)
-    ms, real, curves = lambda l, act: measured(l, y, act, ya), [], {}
-    for label, kind, seeds in (('SIM', 'rover', a.seeds), ('without an LLM', 'none', a.seeds), ('pretrained LLM', 'llm', a.seeds)):
-        o = [answers(run_of(a, kind, 0, s), va) for s in seeds]
-        real.append(row(f'{label}, raw', [ms(r['raw'], r['act']) for r in o]))
-        if kind == 'rover': real.append(row('SIM, one share', [ms(one_share(r, y), r['act']) for r in o])); first, shares = o[0], [r['shares'] for r in o]
-        real.append(row('SIM and time head' if kind == 'rover' else f'{label}, and time head', [ms(r['both'], r['act']) for r in o]))
+    ms, curves, o = lambda l, act: measured(l, y, act, ya), {}, [answers(run_of(a, 'rover', 0, s), va) for s in a.seeds]
+    real, first = [row(name, [ms(f(r), r['act']) for r in o]) for name, f in (('SIM, raw', lambda r: r['raw']), ('SIM, one share', lambda r: one_share(r, y)), ('SIM and time head', lambda r: r['both']))], o[0]
     found = {'SIM, raw': (first['raw'], first['act']), 'SIM and time head': (first['both'], first['act'])}
     for name in SKLEARN:
         risk, act = (baseline(name, d['x'], d['tel'], d[k], ~d['val'], d['val']) for k in ('risk', 'action'))
         found[name] = risk[:, :4], act.argmax(1)
-        real.insert(3 + SKLEARN.index(name), row(name, [ms(*found[name])]))
+        real.append(row(name, [ms(*found[name])]))
     for name, (l, _) in found.items():
         p, r, _ = precision_recall_curve(y == 3, score(l))
         k = np.unique(np.round(r, 2), return_index=True)[1]
@@ -132,22 +128,30 @@ def part_real(a):
     s, own = score(first['both']), drives == 4
     sure = lambda v: round(float(1/(1 + np.exp(-v))), 4)
     drive = dict(seconds=[round(i/10, 1) for i in range(int(own.sum()))], p_high=[sure(v) for v in s[own]], risk=y[own].tolist(), threshold=sure(alarm_threshold(s, y)))
-    return dict(real=real, shares=shares, intervals={k: intervals(l, act, y, ya, drives) for k, (l, act) in found.items()}, pr=curves, drive=drive)
+    return dict(real=real + [r for r in kept('real') if 'LLM' in r['model']], shares=[r['shares'] for r in o], intervals={k: intervals(l, act, y, ya, drives) for k, (l, act) in found.items()}, pr=curves, drive=drive)
+
+def kept(key): return json.loads(PAGE.read_text())[key]
+
+def part_llm(a, label, kind):
+    "Two rows beside those of `part_real`"
+    va = windows(a, 'rover', 'val')
+    y, ya, o = np.asarray(va.labels['risk_id']), np.asarray(va.labels['action_id']), [answers(run_of(a, kind, 0, s), va) for s in a.seeds]
+    rows = [row(f'{label}, {how}', [measured(r[k], y, r['act'], ya) for r in o]) for how, k in (('raw', 'raw'), ('and time head', 'both'))]
+    return dict(real=[r for r in kept('real') if label not in r['model']] + rows)
 
 def ahead_rows(a, kind, ds, seeds, budgets):
     "Lead times of runs whose target looks 0, 1 and 2 s ahead, raw and with the time head"
-    y, (drives, seconds), rows, kept = np.asarray(ds.labels['risk_id']), window_times(ds), [], {}
+    y, (drives, seconds), rows = np.asarray(ds.labels['risk_id']), window_times(ds), []
     for look in (0, 1, 2):
         o = [answers(run_of(a, kind, look, s), ds) for s in seeds]
-        kept[look] = o
         for model, k in (('SIM, raw', 'raw'), ('SIM and time head', 'both')):
             for b in budgets:
                 r = [rare_metrics(score(v[k]), y, drives, seconds, budget=b) for v in o]
                 rows.append(dict(look_ahead_s=look, model=model, n=len(o), budget=b, ap=spread([v['risk_high_ap'] for v in r]), f1=spread([measured(v[k], y)['f1'] for v in o]), **{q: spread([v[q] for v in r]) for q in EVENTS[1:]}))
-    return rows, kept, int(r[0]['events'])
+    return rows, int(r[0]['events'])
 
 def part_ahead(a):
-    rows, _, events = ahead_rows(a, 'rover', windows(a, 'rover', 'val'), a.seeds, (.05, .1))
+    rows, events = ahead_rows(a, 'rover', windows(a, 'rover', 'val'), a.seeds, (.05, .1))
     return dict(ahead=rows, ahead_events=events)
 
 def part_world(a):
@@ -162,12 +166,15 @@ def part_world(a):
             low[name] = [number(v) for v in drive_interval(mean, drives, n=400)]
             r = [rare_metrics(score(v[k]), y, drives, seconds, budget=.02) for v in o]
             lead.append(dict(model=name, n=len(o), **{q: spread([v[q] for v in r]) for q in EVENTS[1:]}))
-    rows, _, events = ahead_rows(a, 'world', ds, a.world_seeds[:3], (.02, .05, .1))
-    return dict(world=world, world_r2=low, world_lead=lead, world_ahead=rows, world_events=events)
+    return dict(world=world, world_r2=low, world_lead=lead)
+
+def part_world_ahead(a):
+    rows, events = ahead_rows(a, 'world', windows(a, 'world', 'test'), a.seeds, (.02, .05, .1))
+    return dict(world_ahead=rows, world_events=events)
 
 def part_left_out(a):
     "The rows of scikit-learn; those of the SIM stay"
-    d, old = recordings(a), json.loads(PAGE.read_text())['left_out']
+    d, old = recordings(a), kept('left_out')
     rows = []
     for n in range(4):
         judged = (d['driver'] == n) & ~d['mirrored']
@@ -177,14 +184,15 @@ def part_left_out(a):
             rows.append(dict(driver=f'driver {n + 1}', high=int((d['risk'][judged] == 3).sum()), row=row(name, [measured(l[:, :4], d['risk'][judged])])))
     return dict(left_out=rows)
 
-PARTS = dict(real=part_real, ahead=part_ahead, world=part_world, left_out=part_left_out)
+PARTS = dict(real=part_real, none=lambda a: part_llm(a, 'without an LLM', 'none'), pretrained=lambda a: part_llm(a, 'pretrained LLM', 'llm'), ahead=part_ahead, world=part_world, world_ahead=part_world_ahead, left_out=part_left_out)
 
 if __name__ == '__main__':
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument('--runs', type=Path, required=True, help='folder of the runs')
     p.add_argument('--train', help='recordings to train on'); p.add_argument('--val', help='recordings to validate on')
     p.add_argument('--parts', nargs='+', choices=PARTS, default=list(PARTS))
-    p.add_argument('--seeds', type=int, nargs='+', default=[42, 43, 44]); p.add_argument('--world-seeds', type=int, nargs='+', default=[42, 43, 44, 45, 46])
+    p.add_argument('--seeds', type=int, nargs='+', default=[42, 43, 44], help='of all parts but world')
+    p.add_argument('--world-seeds', type=int, nargs='+', default=[42, 43, 44, 45, 46], help='of the part world')
     a = p.parse_args()
     warnings.simplefilter('ignore')
     for name in a.parts:
