@@ -25,8 +25,8 @@ from .config import SimConfig, ConfigError, load_config, override
 from .data import TelemetryStats, build_split, episode_prints, how_opened, spacing_doubt
 from .model import SimV0Model
 from .files import write_jsonl
-from .checkpoint import HEAD, RunFolder, at_home, kept_paths, load_trainable, open_checkpoint, plain, read_checkpoint
-
+from .checkpoint import HEAD, RunFolder, at_home, kept_paths, load_trainable, open_checkpoint, plain
+from .checkpoint import read_checkpoint
 from .cache import open_split
 
 # %% ../nbs/37_train.ipynb #2017c7a8
@@ -101,12 +101,16 @@ def at_its_place(
 def _no_run(path):
     "Why a path is no run, and what to give"
     owner = next((o for o in path.parents if RunFolder(o).config.exists()), None)
-    what = 'is a file, expected the folder of a run' if path.is_file() else f"is no run: {RunFolder(path).config} does not exist"
-    if RunFolder(path).last.exists(): return (f"{path} was fitted in a notebook in a way that no config can say: resume it there, with "
-        f"SaveRun({str(path)!r}, resume=True) and the same Learner, or start a new run from its weights with --init-from {path}")
-    if owner: return f"nothing to resume: {path} {what}. Give --resume {owner}, or --init-from {path} to start a new run from its weights"
+    anew = f"--init-from {path}"
+    what = f"is no run: {RunFolder(path).config} does not exist"
+    if path.is_file(): what = 'is a file, expected the folder of a run'
+    if RunFolder(path).last.exists(): return (
+        f"{path} was fitted in a notebook in a way that no config can say: resume it there, with "
+        f"SaveRun({str(path)!r}, resume=True) and the same Learner, or start a new run from its weights with {anew}")
+    if owner: return (f"nothing to resume: {path} {what}. Give --resume {owner}, "
+                      f"or {anew} to start a new run from its weights")
     return f"nothing to resume: {path} {what}. Give the output_dir of a run" + (
-        f", or --init-from {path} to start a new run from its weights" if path.suffix == '.pt' else '')
+        f", or {anew} to start a new run from its weights" if path.suffix == '.pt' else '')
 
 # %% ../nbs/37_train.ipynb #15a00003
 SHAPING = ('d', 'dv', 'F', 'K', 'pooling', 'skip', 'head_width', 'input_norm', 'tune_norms', 'telemetry_bands')
@@ -141,8 +145,10 @@ def init_weights(
     load_trainable(model, state, path.name)  # the statistics of the telemetry are among them
     origin = dict(path=str(path), fingerprint=hashlib.sha256(path.read_bytes()).hexdigest(), epoch=opened.epoch,
                   telemetry_stats=metadata['telemetry_stats'])
-    both = set(metadata['data']['splits'].get('val', {}).get('episodes', [])) & set(splits.get('train', {}).get('episodes', []))
-    if both: log.warning(f"{len(both)} drives of val are among those that {path} was trained on: the metrics on val are too good")
+    drives = lambda o: set(o.get('episodes', []))
+    both = drives(metadata['data']['splits'].get('val', {})) & drives(splits.get('train', {}))
+    if both: log.warning(f"{len(both)} drives of val are among those that {path} was trained on: "
+                         "the metrics on val are too good")
     seen = dict(data=dict(splits={f'init_{k}': v for k, v in splits.items()}))
     return plain(_with_origin(metadata, model.get_metadata()['telemetry_stats'], origin, seen), 'metadata')
 
@@ -182,16 +188,20 @@ def split_warnings(
     prints: dict,  # the same names -> `episode_prints`
 ) -> list:         # sentences; empty when nothing is wrong
     "Heads without a label, frames another time apart, and drives that are in both splits"
-    known = {(s, k): int((np.asarray(ds.labels[h.label_key]) != IGNORE_INDEX).sum()) for s, ds in splits.items() for k, h in HEADS.items()}
+    known = {(s, k): int((np.asarray(ds.labels[h.label_key]) != IGNORE_INDEX).sum())
+             for s, ds in splits.items() for k, h in HEADS.items()}
     if not any(known['train', k] for k in HEADS): raise ConfigError(
-        f"none of the {len(splits['train']):,} training windows has a label: expected risk, reason or action. Is a label column misspelt?")
-    found = [f"{k}: none of the {len(splits[s]):,} windows of {s} has a label; " +
-             ("this head is not trained and its answers mean nothing" if s == 'train' else "nothing can be chosen by it")
+        f"none of the {len(splits['train']):,} training windows has a label: expected risk, reason or action. "
+        "Is a label column misspelt?")
+    so = dict(train="this head is not trained and its answers mean nothing", val="nothing can be chosen by it")
+    found = [f"{k}: none of the {len(splits[s]):,} windows of {s} has a label; {so[s]}"
              for (s, k), n in known.items() if not n]
     spacing = {s: ds.frame_spacing() for s, ds in splits.items()}
-    found += [f'{s}: {o}' for s, v in spacing.items() if (o := spacing_doubt(v, None if s == 'train' else spacing['train']))]
+    usual = lambda s: None if s == 'train' else spacing['train']
+    found += [f'{s}: {o}' for s, v in spacing.items() if (o := spacing_doubt(v, usual(s)))]
     both = set.intersection(*map(set, prints.values()))
-    if both: found.append(f"{len(both)} drives are in both of {' and '.join(splits)}: the metrics are those of drives that were trained on")
+    if both: found.append(f"{len(both)} drives are in both of {' and '.join(splits)}: "
+                          "the metrics are those of drives that were trained on")
     return found
 
 # %% ../nbs/37_train.ipynb #3628a6fc
@@ -211,11 +221,19 @@ def split_names(
 ) -> dict:          # split -> names of its drives; empty when nothing is split off, or when the drives have no names
     "Which drives `data.split_off` took away from training"
     off, raw = cfg.data.split_names(own=True), splits['train']
-    while not hasattr(raw, 'drives') and (inner := getattr(raw, 'raw', None) or getattr(raw, 'ds', None)) is not None: raw = inner
+    inner = lambda ds: getattr(ds, 'raw', None) or getattr(ds, 'ds', None)
+    while not hasattr(raw, 'drives') and inner(raw) is not None: raw = inner(raw)
     if not off or not hasattr(raw, 'drives'): return {}
-    numbers = {k: set(np.unique(np.asarray(splits[k].episodes)).tolist()) for k in ('train', 'val') if k == 'train' or k in off}
+    numbers = {k: set(np.unique(np.asarray(splits[k].episodes)).tolist())
+               for k in ('train', 'val') if k == 'train' or k in off}
     found = {o.name: next((k for k, ns in numbers.items() if o.index in ns), 'test') for o in raw.drives if len(o.t)}
     return {k: sorted(o for o, s in found.items() if s == k) for k in off}
+
+# %% ../nbs/37_train.ipynb #ceef7f78
+def _can_look(cfg, val):
+    "Refuse validation windows of which nobody can say what comes next"
+    try: val.looking_ahead(cfg.data.look_ahead_s)
+    except ValueError as e: raise ConfigError(f"data.look_ahead_s: the windows of val: {e}") from None
 
 # %% ../nbs/37_train.ipynb #b0edfb9d
 def prepare(
@@ -227,6 +245,7 @@ def prepare(
     llm_is_there = fetch_beside(cfg.model.llm_name_or_path)
     encoder = _cache_encoder(home)
     splits = {k: open_split(home, k, encoder) for k in ('train', 'val')}
+    if cfg.data.look_ahead_s: _can_look(cfg, splits['val'])
     cfg = keep_opening(cfg, splits)
     if off := split_names(cfg, splits): cfg.run = cfg.run | dict(split_off=off)
     prints = {k: episode_prints(ds) for k, ds in splits.items()}
@@ -326,7 +345,7 @@ def test_run(
         outputs, _ = learn.get_preds(dl=make_dl(ds, cfg.data.batch_size))
         probs = {k: outputs[h.logits_key].softmax(1).numpy() for k, h in HEADS.items()}
         own[f"SIM, {path.name} (epoch {ckpt['epoch']})"] = {k: p.argmax(1) for k, p in probs.items()}
-    rows = comparison(cfg, own, learn.dls.train_ds, ds)
+    rows = comparison(cfg, own, learn.dls.train_ds.now, ds)
     write_jsonl(run.metrics('test'), rows)
     # without episodes all windows are one drive
     episodes = np.zeros(len(ds), int) if ds.episodes is None else ds.episodes
@@ -353,7 +372,8 @@ def _board(folder):
     class Board(TensorBoardCallback):
         def after_batch(self):
             if not self.training: return
-            for k, v in dict(train_loss=self.smooth_loss, lr=self.opt.hypers[0]['lr']).items(): self.writer.add_scalar(k, v, self.train_iter)
+            for k, v in dict(train_loss=self.smooth_loss, lr=self.opt.hypers[0]['lr']).items():
+                self.writer.add_scalar(k, v, self.train_iter)
     return Board(str(folder), trace_model=False, log_preds=False)
 
 @contextmanager
@@ -367,7 +387,9 @@ def tracked(
     elif kind == 'wandb':
         import wandb
         from fastai.callback.wandb import WandbCallback
-        with wandb.init(project='sim_nb', name=out.name, dir=str(out), mode=os.environ.get('WANDB_MODE', 'offline'), config=cfg.model_dump(exclude={'run'})):
+        mode = os.environ.get('WANDB_MODE', 'offline')
+        config = cfg.model_dump(exclude={'run'})
+        with wandb.init(project='sim_nb', name=out.name, dir=str(out), mode=mode, config=config):
             yield [WandbCallback(log_preds=False)]
     else: yield []
 
@@ -376,8 +398,10 @@ def short_rows(
     rows: list,   # of `judge`
 ) -> list:        # the same, under names that fit 80 characters
     "The comparison for a terminal"
-    short = dict(mean_f1='mean F1', risk_f1='risk', reason_f1='reason', action_f1='action', recall_high='high', false_alarms='false')
-    return [{short.get(k, k): v.replace('mean + last', 'frames') if k == 'model' else v for k, v in r.items()} for r in rows]
+    short = dict(mean_f1='mean F1', risk_f1='risk', reason_f1='reason', action_f1='action', recall_high='high',
+                 false_alarms='false')
+    value = lambda k, v: v.replace('mean + last', 'frames') if k == 'model' else v
+    return [{short.get(k, k): value(k, v) for k, v in r.items()} for r in rows]
 
 # %% ../nbs/37_train.ipynb #2eb005e9
 def train(
@@ -390,7 +414,8 @@ def train(
     check_folder(run, resume)
     check_tracker(cfg)
     cfg, learn, metadata = prepare(cfg, init=not (resume and run.last.exists()))
-    t, saver = cfg.training, SaveRun(run.path, resume, cfg.training.save_every_epoch, stop_after, cfg, metadata, echo=True)
+    t = cfg.training
+    saver = SaveRun(run.path, resume, t.save_every_epoch, stop_after, cfg, metadata, echo=True)
     with run.lock():
         with saver.session(learn, t.epochs, locked=True):
             if saver.progress.epoch < (stop_after or t.epochs): _fit(learn, cfg, saver)
