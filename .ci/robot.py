@@ -3,7 +3,7 @@ import sys
 import numpy as np, torch
 from sim_nb.checkpoint import save_checkpoint
 from sim_nb.data import TelemetryStats
-from sim_nb.guard import fit_place
+from sim_nb.place import fit_place
 from sim_nb.inference import SimV0Inference
 from sim_nb.model import SimV0Model, TimeToRisk
 from sim_nb.rover import export_rover, record_pushes

@@ -2102,12 +2102,16 @@ def main(args=None):
     a = p.parse_args(args)
     if a.case: raise SystemExit(one_case(a.case, a.seed))
     t0, res, held, at = time.time(), [], {}, commit()
-    def say(out, n): print(f'\r{len(out)} of {n}, {len(bad(out))} did not hold', end='', file=sys.stderr, flush=True)
+    from sim_nb.cli import Meter
+    meter = Meter(what='storm', unit='faults')
+    def say(out, n):
+        meter.total = n
+        meter.update(len(out) - meter.done)
     if a.short: res = storm(seed=a.seed, workers=a.workers, say=say, cases=short_plan(a.seed))
     elif a.faults: res = storm(a.faults, a.seed, a.kinds, a.workers, say)
     if a.hypothesis: held = hypothesis_storm(a.hypothesis, a.seed)
     took = round(time.time() - t0)
-    print(file=sys.stderr)
+    meter.close()
     if res: print(text_table(rows(res)))
     for r in bad(res): print(f"{r['outcome']}: {r['kind']}:{r['n']} {r['what']}: {r['why'][:300]}")
     if res: print(f'{len(res)} faults of {len(rows(res))} kinds, seed {a.seed}')

@@ -414,6 +414,7 @@ def cached_dataset(
                         episodes=ds.episodes)
     res.vision = enc.describe()
     res.opened_as, res.is_part = how_opened(ds), ds.is_part
+    res.look_ahead_s, res.risk_now = ds.look_ahead_s, ds.risk_now
     if hasattr(ds, 'fps'): res.fps = ds.fps  # frames per second, where they are known
     res.spacing_s, res.raw = ds.frame_spacing(), ds  # `raw`: the frames behind the features, to look at
     return res

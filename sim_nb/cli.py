@@ -4,11 +4,12 @@
 
 # %% auto #0
 __all__ = ['COMMANDS', 'CHECKPOINT', 'DATA', 'DEVICE', 'BACKEND', 'BATCH_SIZE', 'CONFIG', 'SET', 'OPEN_AS', 'TRUST', 'THREADS',
-           'SPLITS', 'LAYOUTS', 'WEATHERS', 'FAULTS', 'sim_world', 'GUARDS', 'DRIVER_NAMES', 'sim_drive', 'sim_check',
-           'sim_cache', 'LLMS', 'sim_download', 'sim_train', 'sim_predict', 'sim_eval', 'sim_export', 'sim_watch',
-           'UNITS', 'sim_calibrate', 'sim_metrics', 'TABLES', 'PARTS', 'sim_ablate', 'sim_bench', 'FIRST_S', 'EVERY_S',
-           'Word', 'word', 'choice', 'positive', 'named_value', 'report_file', 'one_line_mistakes', 'behind',
-           'make_parser', 'hint', 'Command', 'declared', 'is_live', 'seconds_text', 'Meter', 'metered', 'list_commands']
+           'SPLITS', 'LAYOUTS', 'WEATHERS', 'FAULTS', 'sim_world', 'GUARDS', 'DRIVER_NAMES', 'sim_drive', 'sim_stress',
+           'sim_check', 'sim_cache', 'LLMS', 'sim_download', 'sim_train', 'sim_predict', 'sim_eval', 'sim_export',
+           'sim_watch', 'UNITS', 'sim_calibrate', 'sim_metrics', 'TABLES', 'PARTS', 'sim_ablate', 'sim_bench',
+           'FIRST_S', 'EVERY_S', 'Word', 'word', 'choice', 'positive', 'named_value', 'report_file',
+           'one_line_mistakes', 'behind', 'make_parser', 'hint', 'Command', 'declared', 'is_live', 'seconds_text',
+           'Meter', 'metered', 'list_commands']
 
 # %% ../nbs/06_cli.ipynb #9b26a0e4
 import argparse, copy, difflib, importlib, json, os, sys, time
@@ -227,7 +228,22 @@ sim_drive = Command('sim_drive', 'closed_loop:main', 'Drive in a closed loop and
     choice('--weather', WEATHERS, f'one of {WEATHERS}', default='clear', metavar='WEATHER'),
     word('--seconds', 'length of a drive in s (default 25)', type=float, default=25.),
     word('--workers', 'processes (default: one per core; 0: none)', type=int),
-    word('--out', 'keep the drives in this JSON file'))
+    word('--out', 'keep what happened on the drives in this JSON file'),
+    word('--save', 'keep the drives of the guard in this folder, as a LeRobot dataset to train with', metavar='DIR'),
+    word('--film', 'one scene without and with the guard, side by side: an .mp4, .html or .png', metavar='FILE'))
+
+# %% ../nbs/06_cli.ipynb #d56b2aa1
+sim_stress = Command('sim_stress', 'stress:main', 'The same drives with worse pictures, broken sensors, other weather, and one doubt less',
+    CHECKPOINT.but(help='a checkpoint file, or a run folder and then its best one; --guard guard needs it', required=False),
+    word('--cells', 'CONDITION, or CONDITION-DOUBT without this doubt, such as fog or clear-unsure; default: all conditions, and every doubt once',
+         nargs='+', default=[], metavar='CELL'),
+    word('--episodes', 'how many drives a cell, each in a scene of its own (default 60)', type=positive, default=60),
+    word('--seed', 'another seed gives other scenes (default 77)', type=int, default=77),
+    choice('--driver', DRIVER_NAMES, 'who drives (default careless)', default='careless'),
+    choice('--guard', GUARDS, 'who judges the commands (default guard)', default='guard'),
+    word('--seconds', 'length of a drive in s (default 25)', type=float, default=25.),
+    word('--workers', 'processes (default: one per core; 0: none)', type=int),
+    word('--out', 'keep what happened in this JSON file; cells that are there are not driven again'))
 
 # %% ../nbs/06_cli.ipynb #8a415168
 sim_check = Command('sim_check', 'check:main', 'Look for defects, contradictions and leaks in a dataset.',
@@ -305,14 +321,14 @@ sim_export = Command('sim_export', 'rover:main',
 # %% ../nbs/06_cli.ipynb #107b2a17
 sim_watch = Command('sim_watch', 'watch:main', 'Play a recorded drive through a trained model: every frame with its decision.',
     CHECKPOINT, DATA, word('--drive', 'its name or number, such as ep003; default: the first'),
-    word('--out', 'file to write: .mp4, .html or .png (a strip of moments)', required=True), DEVICE, BACKEND,
+    word('--out', 'file to write: .mp4, .html, .png (a strip of moments) or .rrd (for the Rerun viewer)', required=True), DEVICE, BACKEND,
     choice('--encoder', ways('encoder'), 'how to encode frames (default torch)', default='torch'),
     word('--width', 'of the picture, pixels (default 480)', type=positive, default=480), OPEN_AS, TRUST)
 
 # %% ../nbs/06_cli.ipynb #7b77d2ae
 UNITS = ('episode', 'event', 'window')  # what counts once
 
-sim_calibrate = Command('sim_calibrate', 'trust:main', 'Certify the recall of "high" on held-out drives.',
+sim_calibrate = Command('sim_calibrate', 'calibrate:main', 'Certify the recall of "high" on held-out drives.',
     CHECKPOINT, DATA.but(help='held-out split, opened by the class that opened the training data'),
     word('--recall', 'recall to guarantee (default 0.95)', type=float, default=.95),
     word('--confidence', 'of the guarantee (default 0.95)', type=float, default=.95),
@@ -322,6 +338,7 @@ sim_calibrate = Command('sim_calibrate', 'trust:main', 'Certify the recall of "h
     word('--fit-share', 'else this share of the drives fits them (default 0.2)', type=float, default=.2),
     [word('--out', 'file to write; default: calibrated.pt beside the checkpoint'),
      word('--in-place', 'write the checkpoint itself; the old file is kept as NAME.old.pt', action='store_true')],
+    word('--no-place', 'leave out what a guard wants to know of the places of training', action='store_true'),
     word('--force', 'also with data that the model has seen', action='store_true'), DEVICE,
     BACKEND.but(help='for which the certificate holds; several may be named', nargs='+', default=['torch']),
     BATCH_SIZE, OPEN_AS, TRUST,

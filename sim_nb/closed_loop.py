@@ -5,7 +5,8 @@
 # %% auto #0
 __all__ = ['NEAR', 'LATENCY_MS', 'FAR', 'STEP_S', 'DRIVERS', 'MEASURES', 'MOST', 'touched', 'moved_how', 'clearance', 'Fixed',
            'Oracle', 'OnBoard', 'make_judge', 'carry_out', 'World', 'Count', 'drive', 'drives', 'rates', 'twins',
-           'against', 'warnings', 'report', 'main', 'keep_drives', 'read_drives']
+           'against', 'warnings', 'report', 'main', 'keep_drives', 'read_drives', 'check_film', 'scene_to_show',
+           'film_sides', 'film']
 
 # %% ../nbs/64_closed_loop.ipynb #d3abe8e3
 from .cli import GUARDS, metered, sim_drive
@@ -16,6 +17,7 @@ if __name__ == '__main__' and __spec__: raise SystemExit(sim_drive())  # python 
 # %% ../nbs/64_closed_loop.ipynb #9c1e1a10
 import itertools, json, math, os, time
 from collections import deque
+from contextlib import nullcontext
 from functools import lru_cache
 from pathlib import Path
 import numpy as np
@@ -24,6 +26,7 @@ from joblib import Parallel, delayed, parallel_config
 # %% ../nbs/64_closed_loop.ipynb #7ba85bbf
 from .labels import RISKS
 from .files import atomic_open, check_writable
+from .keep import Recorder, check_save, save_drives, spool_drive, spool_folder
 from .policy import TABLE, Policy, limited
 from .world import (BIAS, FPS, NOISE, SUBSTEPS, WEATHERS, Camera, Driver, FAN, LabelRules, RoverSim,
                           Walker, _rngs,
@@ -226,10 +229,16 @@ def _as_table(d):
         d['table'] = tuple(Row(**o) for o in d['table'])
     return d
 
-def _one(key, episode, kw):
+def _same(judge): return judge
+
+def _one(key, episode, spool, through, kw):
     import torch
     torch.set_num_threads(1)
-    return drive(episode, _judge_of(key), **kw)
+    judge = (through or _same)(_judge_of(key))
+    if spool: judge = Recorder(judge)
+    row = drive(episode, judge, **kw)
+    if spool: spool_drive(judge, row, spool)
+    return row
 
 # %% ../nbs/64_closed_loop.ipynb #1749c56b
 def drives(
@@ -240,6 +249,8 @@ def drives(
     table=None,         # of `Row`; None: the guard's own
     stream=None,        # for 'guard': dict for `SimStream`; None: an 8-bit model and an ONNX encoder
     progress=False,     # show a bar
+    spool=None,         # of `spool_folder`: every drive leaves its pictures and rows there
+    through=None,       # takes the judge and gives one that stands before it, such as `stress.Faulty`
     **kwargs,           # of `drive`: seed, driver, seconds, latency_s, weather
 ) -> list:              # dicts of `drive`, in the order of the episodes
     "Many drives of one guard"
@@ -251,11 +262,11 @@ def drives(
     key = json.dumps(args)
     _judge_of(key)  # a mistake is said here, and what workers share is made once
     bar = lambda o: list(metered(o, len(which), what=f'{guard} drives', unit='drives', show=progress))
-    if workers == 0: return bar(_one(key, e, kwargs) for e in which)
+    if workers == 0: return bar(_one(key, e, spool, through, kwargs) for e in which)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()
     with parallel_config('loky', inner_max_num_threads=1, idle_worker_timeout=30):
         pool = Parallel(min(workers or cores, len(which)), batch_size=1, return_as='generator')
-        return bar(pool(delayed(_one)(key, e, kwargs) for e in which))
+        return bar(pool(delayed(_one)(key, e, spool, through, kwargs) for e in which))
 
 # %% ../nbs/64_closed_loop.ipynb #88b1fa63
 MEASURES = {  # name -> how many on one drive
@@ -363,8 +374,14 @@ def main(a):  # the words of `sim_drive`
     kw = dict(seed=a.seed, driver=a.driver, seconds=a.seconds, weather=a.weather,
               latency_s=(LATENCY_MS + a.latency_ms)/1e3)
     if a.out: check_writable(a.out, '--out')
-    done = {g: drives(g, a.episodes, a.checkpoint, a.workers, progress=True, **kw)
-            for g in dict.fromkeys(('none', a.guard))}
+    if a.save: check_save(a.save)
+    if a.film: check_film(a.film)
+    done = {}
+    with spool_folder(a.save) if a.save else nullcontext() as spool:
+        for g in dict.fromkeys(('none', a.guard)):
+            done[g] = drives(g, a.episodes, a.checkpoint, a.workers, progress=True, spool=g == a.guard and spool, **kw)
+        if a.save: save_drives(a.save, spool, range(a.episodes), guard=a.guard, **kw)
+    if a.film: film(a.film, scene_to_show(done, a.guard), a.guard, a.checkpoint, **kw)
     print(report(done))
     if a.out: keep_drives(a.out, done, **kw, episodes=a.episodes)
 
@@ -382,3 +399,51 @@ def read_drives(path) -> tuple:  # guard -> list of `drive`, facts
     "The drives of a file"
     o = json.loads(Path(path).read_text())
     return o['drives'], o['facts']
+
+# %% ../nbs/64_closed_loop.ipynb #97aa4820
+def check_film(path):
+    "Refuse a file that nobody can write, before anybody drives"
+    from sim_nb.watch import DRAWN, check_ending
+    check_writable(check_ending(path, DRAWN), '--film', parents=True)
+
+def scene_to_show(
+    done: dict,    # guard -> list of `drive`
+    guard: str,    # one of `GUARDS`
+) -> int:          # number of the scene
+    "Where a guard prevented most contacts with the rover moving forwards; of several, where it got furthest"
+    rows, hit = done[guard], MEASURES['forwards']
+    return max((hit(o) - hit(r), r['metres'], r['episode']) for r, o in zip(rows, twins(rows, done['none'])))[2]
+
+# %% ../nbs/64_closed_loop.ipynb #bbd7de93
+def _side(title, episode, judge, **kwargs):
+    "One drive as `side_by_side` takes it"
+    from sim_nb.watch import driven
+    seen, rules = [], LabelRules()
+    row = drive(episode, judge, keep=seen, **kwargs)
+    true = label_risk(np.array([hz['time_to_collision'] for _, _, hz in seen]), rules)
+    ds = [dict(driven(d, title), risk_true=RISKS[int(r)]) for (_, d, _), r in zip(seen, true)]
+    return title, [f for f, _, _ in seen], ds, row['contacts']
+
+def film_sides(
+    episode: int,       # which scene
+    guard='guard',      # one of `GUARDS`
+    checkpoint=None,    # for 'guard'
+    table=None,         # of `Row`; None: the guard's own
+    stream=None,        # for 'guard': dict for `SimStream`; None: as in `drives`
+    **kwargs,           # of `drive`: seed, driver, seconds, latency_s, weather
+) -> list:              # as `side_by_side` takes it
+    "One scene without and with a guard"
+    more = (dict(backend='int8', encoder='onnx') if stream is None else stream) if guard == 'guard' else {}
+    judge = make_judge(guard, checkpoint, kwargs.get('latency_s', LATENCY_MS/1e3), table, **more)
+    return [_side('no guard', episode, make_judge('none'), **kwargs), _side(guard, episode, judge, **kwargs)]
+
+def film(
+    path,               # file to write: .mp4, .html or .png
+    episode: int,       # which scene
+    *args,              # of `film_sides`: guard, checkpoint
+    width=360,          # of one side, pixels
+    **kwargs,           # of `film_sides`
+) -> Path:              # the file
+    "One scene without and with a guard, side by side"
+    from sim_nb.watch import save_side_by_side
+    return save_side_by_side(film_sides(episode, *args, **kwargs), path, width, title=f'scene {episode}')

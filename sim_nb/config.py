@@ -93,6 +93,8 @@ class DataConfig(Section):
     test_split_path: str|None = Field(None, min_length=1, description='given to the class for testing; empty: see `split_off`')
     dataset_kwargs: dict = Field({}, description='more arguments for the class, for every split')
     mirror: bool = Field(False, description='train on the mirror image of every window too; needs raw frames')
+    look_ahead_s: float = Field(0., ge=0, allow_inf_nan=False,
+        description='train on the highest risk within the next so many seconds, to be warned earlier; validation and testing stay with the risk of the moment')
     batch_size: int = Field(32, ge=1, description='windows per step; 8 to 16 with raw frames')
     num_workers: int = Field(0, ge=0, description='loader processes; 0 suits cached features')
 

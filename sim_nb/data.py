@@ -7,9 +7,9 @@ __all__ = ['LABEL_KEYS', 'REQUIRED_KEYS', 'SAMPLE_KEYS', 'log', 'IN_MEMORY', 'SP
            'DatasetError', 'MissingFileError', 'seed_everything', 'pick_device', 'limit_threads', 'own_threads',
            'SampleError', 'check_array', 'validate_sample', 'SimDataset', 'SubsetDataset', 'check_batch', 'collate_fn',
            'Ids', 'PackedIds', 'ColumnDataset', 'WindowDataset', 'cut_windows', 'FrameIds', 'FrameDataset',
-           'mirror_actions', 'MirroredDataset', 'spacing_doubt', 'DummySimDataset', 'TelemetryStats', 'class_counts',
-           'class_weights', 'episode_split', 'episode_prints', 'EpochSampler', 'make_dl', 'MissingDataError',
-           'build_dataset', 'how_opened', 'split_off', 'build_split']
+           'mirror_actions', 'MirroredDataset', 'spacing_doubt', 'highest_ahead', 'DummySimDataset', 'TelemetryStats',
+           'class_counts', 'class_weights', 'episode_split', 'episode_prints', 'EpochSampler', 'make_dl',
+           'MissingDataError', 'build_dataset', 'how_opened', 'split_off', 'build_split']
 
 # %% ../nbs/10_data.ipynb #add91167
 import copy, ctypes, difflib, functools, hashlib, importlib, inspect, itertools, logging, math, mmap, random, re
@@ -213,6 +213,8 @@ class SimDataset(Dataset, ABC):
     episodes = None     # int [N]: the episode of each window, when known
     sample_ids = None   # N strings, when known
     is_part = False     # fewer samples than the path holds that it was opened with?
+    look_ahead_s = 0.   # s that the risk looks ahead, see `looking_ahead`
+    risk_now = None     # int [N]: the risk of the moment, when `risk_id` looks ahead
 
     def __new__(cls, *args, **kwargs):
         self = super().__new__(cls)
@@ -511,7 +513,7 @@ def subset(self: ColumnDataset, idxs):
     "Some windows of this dataset, of the same class, over the same frames"
     new, idxs = copy.copy(self), np.asarray(idxs)
     if idxs.dtype == bool or not len(idxs): idxs = np.flatnonzero(idxs)
-    for k in ('rows', 'telemetry', 'weight', 'sample_ids', 'episodes'):
+    for k in ('rows', 'telemetry', 'weight', 'sample_ids', 'episodes', 'risk_now'):
         setattr(new, k, _take(getattr(self, k), idxs))
     new.labels = {k: _take(v, idxs) for k, v in self.labels.items()}
     if getattr(self, 'raw', None) is not None: new.raw = self.raw.subset(idxs)
@@ -706,6 +708,7 @@ class MirroredDataset(FrameDataset):
         super().__init__(2*ds.n_frames, both(ds.rows, ds.rows + ds.n_frames),
                          both(ds.telemetry, ds.telemetry*_MIRROR_SIGNS), labels, twice(ds.weight), ids,
                          twice(ds.episodes), ds.source_files)
+        self.look_ahead_s, self.risk_now = ds.look_ahead_s, twice(ds.risk_now)
         self.frames_key = ('mirrored', *(getattr(ds, k, None) for k in ('camera', 'image_size', 'frames_key')))
 
     def iter_frames(self, start=0):
@@ -752,6 +755,72 @@ def spacing_doubt(
     if trained is None: return ''
     how = f'{off:.3g} times too fast' if off > 1 else f'{1/off:.3g} times too slow'
     return f'{came}, in training they were {trained:.3g} s: all motion looks {how} to the model'
+
+# %% ../nbs/10_data.ipynb #0cdc4ef4
+def highest_ahead(
+    risk,           # int [n], of one drive; -100 where missing
+    seconds,        # float [n], rising
+    ahead: float,   # s
+) -> np.ndarray:    # int64 [n]; -100 where the next seconds are not known
+    "The highest risk within the next seconds"
+    t, own = np.asarray(seconds, np.float64), np.asarray(risk)[:, None] == np.arange(HEADS['risk'].n)
+    last = np.searchsorted(t, t + ahead + 1e-3, 'right') - 1  # times as they are stored may be off by a rounding error
+    upto = own.cumsum(0)
+    seen = upto[last] - upto + own > 0                        # which classes, from here to there
+    top = seen.shape[1] - 1 - seen[:, ::-1].argmax(1)
+    near = 1.5*np.median(np.diff(t)) if len(t) > 1 else 0.    # one frame may be lost
+    known = seen.any(1) & ((t[last] >= t + ahead - near) | (top == HIGH))
+    return np.where(known, top, IGNORE_INDEX)
+
+# %% ../nbs/10_data.ipynb #5cf283a8
+@patch
+def _risk_ahead(self: ColumnDataset, seconds):
+    "The highest risk ahead of each window, int64 [N], and the usual seconds between two labels"
+    fps, name, out = _rate(self, 'fps'), type(self).__name__, np.full(len(self), IGNORE_INDEX)
+    if getattr(self, 'raw', None) is not None: return self.raw._risk_ahead(seconds)
+    if isinstance(self, MirroredDataset): raise ValueError(f"{name}: look ahead first, then mirror")
+    if fps is None or self.episodes is None: raise ValueError(
+        f"{name} does not say when its windows are, so nobody can look ahead: expected episodes, and fps, the rows per second")
+    ep, t, risk, steps = np.asarray(self.episodes), np.asarray(self.rows)[:, -1]/fps, np.asarray(self.labels['risk_id']), []
+    for e in np.unique(ep):
+        i = np.flatnonzero(ep == e)
+        i = i[np.argsort(t[i], kind='stable')]
+        out[i] = highest_ahead(risk[i], t[i], seconds)
+        steps.append(np.diff(t[i]))
+    return out, _usual_step(steps)
+
+def _usual_step(steps):
+    "Median of the seconds between labels; 0 where no drive has two"
+    steps = np.concatenate([o for o in steps])
+    return float(np.median(steps)) if len(steps) else 0.
+
+# %% ../nbs/10_data.ipynb #d67a5593
+@patch
+def looking_ahead(self: SimDataset,
+    seconds: float,  # how far; 0: not at all
+) -> SimDataset:     # the same windows
+    "The windows with the highest risk within the next seconds as their target, for training"
+    ok = isinstance(seconds, (int, float)) and 0 <= seconds < math.inf
+    if not ok: raise ValueError(f"looking_ahead: expected seconds of at least 0, got {seconds!r}")
+    if self.look_ahead_s: raise ValueError(f"these windows look {self.look_ahead_s:g} s ahead already: start from their `now`")
+    if not seconds: return self
+    if not isinstance(self, ColumnDataset): raise ValueError(f"{type(self).__name__} does not say when its windows are, so nobody can look ahead: "
+        "expected a ColumnDataset with episodes and fps, such as recorded drives")
+    risk, step = self._risk_ahead(seconds)
+    if seconds < .999*step: raise ValueError(f"looking {seconds:g} s ahead: the labels are {step:.3g} s apart, so nothing would change. Look further")
+    n, left = ((o != IGNORE_INDEX).sum() for o in (self.labels['risk_id'], risk))
+    if left < n/2 or not left: raise ValueError(f"looking {seconds:g} s ahead: of {n:,} windows with a label, {left:,} keep one, the drives end too soon. Look less far")
+    new = copy.copy(self)
+    new.labels, new.risk_now, new.look_ahead_s = {**self.labels, 'risk_id': _stored(risk)}, self.labels['risk_id'], float(seconds)
+    return new
+
+@patch(as_prop=True)
+def now(self: SimDataset):
+    "The same windows with the risk of the moment"
+    if self.risk_now is None: return self
+    new = copy.copy(self)
+    new.labels, new.risk_now, new.look_ahead_s = {**self.labels, 'risk_id': self.risk_now}, None, 0.
+    return new
 
 # %% ../nbs/10_data.ipynb #a408597f
 _DANGER_STEPS = (0.3, 0.5, 0.7)  # between none, low, medium and high
@@ -1016,13 +1085,16 @@ def episode_prints(
     ds: SimDataset,
 ) -> list:           # 16 hex digits per drive, sorted
     "Fingerprints of the drives of a split; a drive whose telemetry never changes has none"
+    ds = ds.now
+    whole = ds if getattr(ds, 'raw', None) is None else ds.raw
+    own = np.asarray(whole.rows)[:, -1] < whole.ds.n_frames if isinstance(whole, MirroredDataset) else np.ones(len(ds), bool)
     ep = np.asarray(ds.episodes if ds.episodes is not None else np.zeros(len(ds)))
     def digest(i):
         h = hashlib.sha256(np.ascontiguousarray(ds.telemetry[i]).tobytes())
         for k in LABEL_KEYS: h.update(np.asarray(ds.labels[k])[i].tobytes())
         return h.hexdigest()[:16]
-    order = np.argsort(ep, kind='stable')  # the windows of each drive together, in their order
-    drives = np.split(order, np.flatnonzero(ep[order[1:]] != ep[order[:-1]]) + 1) if len(ep) else []
+    order = np.flatnonzero(own)[np.argsort(ep[own], kind='stable')]  # the windows of each drive together, in their order
+    drives = np.split(order, np.flatnonzero(ep[order[1:]] != ep[order[:-1]]) + 1) if len(order) else []
     return sorted(digest(i) for i in drives if (ds.telemetry[i] != ds.telemetry[i[0]]).any())
 
 # %% ../nbs/10_data.ipynb #f111a76b
@@ -1162,7 +1234,10 @@ def build_split(
         f"data.{split}_split_path: this config has no {split} split; give it a path")
     ds = _build(cfg.data.dataset_class_path, path, cfg.data.dataset_kwargs, f'data.{key}_split_path')
     if key == 'train' and off: ds = split_off(ds, cfg.data.split_off, off)[split]
-    if split != 'train' or not cfg.data.mirror: return ds
+    if split != 'train': return ds
+    try: ds = ds.looking_ahead(cfg.data.look_ahead_s)
+    except ValueError as e: raise ConfigError(f"data.look_ahead_s: {cfg.data.dataset_class_path}: {e}") from None
+    if not cfg.data.mirror: return ds
     if not isinstance(ds, FrameDataset): raise ConfigError(
         f"data.mirror: {cfg.data.dataset_class_path} is no FrameDataset, and only raw frames can be mirrored. "
         "Set data.mirror=false")

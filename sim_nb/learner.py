@@ -246,7 +246,11 @@ def sim_dataloaders(
     "Loaders for `sim_learner`: training shuffled by seed and epoch, validation in order"
     own = lambda ds: ds if encoder is None or ds is None or ds.dv is not None else cached_dataset(ds, encoder)
     train_ds, valid_ds = own(train_ds), own(valid_ds)
-    if valid_ds is None: train_ds, valid_ds = (train_ds.subset(o) for o in episode_split(train_ds))
+    if valid_ds is None:
+        train_ds, valid_ds = (train_ds.subset(o) for o in episode_split(train_ds))
+        valid_ds = valid_ds.now
+    if getattr(valid_ds, 'look_ahead_s', 0.): raise ValueError(
+        f"the validation windows look {valid_ds.look_ahead_s:g} s ahead: they are judged on the risk of the moment. Give valid_ds.now")
     train = make_dl(train_ds, bs, shuffle=True, seed=seed, num_workers=num_workers, drop_last=drop_last)
     dls = SimDataLoaders(train, make_dl(valid_ds, valid_bs or bs, seed=seed, num_workers=num_workers), path=path)
     dls.device = device
@@ -618,6 +622,7 @@ def data_metadata(
     data = dict(dataset_class_path=how.get('dataset_class_path'), dataset_kwargs=how.get('dataset_kwargs', {}),
                 batch_size=batch_size, splits=seen)
     if file := opened.get('train', {}).get('data_file'): data['data_file'] = file
+    if s := getattr(splits.get('train'), 'look_ahead_s', 0.): data['look_ahead_s'] = s
     spacing = splits['train'].frame_spacing() if 'train' in splits else None
     return plain(md | dict(data=data, frame_spacing_s=spacing), 'metadata')
 
@@ -915,7 +920,7 @@ def _data_config(dls):
     if train.batch_size != val.batch_size or train.drop_last or not train.sampler.shuffle:
         raise NotTold('the loaders have other batches than those of a config')
     mirror = isinstance(getattr(train.dataset, 'raw', train.dataset), MirroredDataset)
-    return dict(how['train'], train_split_path=how['train']['path'], val_split_path=how['val']['path'], mirror=mirror,
+    return dict(how['train'], train_split_path=how['train']['path'], val_split_path=how['val']['path'], mirror=mirror, look_ahead_s=train.dataset.look_ahead_s,
                 batch_size=train.batch_size, num_workers=train.num_workers)
 
 # %% ../nbs/34_learner.ipynb #7a9fb350
@@ -1035,6 +1040,8 @@ def _start(self: SaveRun, learn, again):
     if again: return
     self.log(f"data: {len(learn.dls.train_ds):,} windows for training, {len(learn.dls.valid_ds):,} for validation"
              + ''.join(f', {k}={self.metadata[k]}' for k in ('F', 'dv') if k in self.metadata))
+    if s := getattr(learn.dls.train_ds, 'look_ahead_s', 0.): self.log(
+        f"target: the highest risk within the next {s:g} s; validation is judged on the risk of the moment")
     for k, names in (self.cfg.run.get('split_off', {}) if self.cfg else {}).items():
         self.log(f"{k}: {len(names)} drive{'s'*(len(names) != 1)} split off: {', '.join(names[:6])}{' ...' if len(names) > 6 else ''}"[:200])
     if hasattr(learn.model, 'param_counts'):
@@ -1219,10 +1226,12 @@ def show_results(self: SimLearner,
     dl=None,    # another loader
     max_n=6,    # rows
 ) -> pd.DataFrame:
-    "Labels and answers of the first samples, with the confidence in the risk"
+    "Labels and answers of samples spread over a split, as neighbours are alike, with the confidence in the risk"
     ds = (self.dls[ds_idx] if dl is None else dl).dataset
-    table = _table(*self.get_preds(dl=self.dls.test_dl([ds[i] for i in range(min(max_n, len(ds)))], bs=max_n)))
-    _newest_frames(ds, range(len(table)), zip(table['risk'], '→'*len(table), table['risk, predicted']))
+    idxs = np.linspace(0, len(ds) - 1, min(max_n, len(ds))).round().astype(int).tolist()
+    outputs, targets = self.get_preds(dl=self.dls.test_dl([ds[i] for i in idxs], bs=max_n))
+    table, truth = _table(outputs, targets), _names('risk', targets[HEADS['risk'].label_key])
+    _newest_frames(ds, idxs, zip(truth, '→'*len(table), table['risk, predicted']))
     return table
 
 # %% ../nbs/34_learner.ipynb #11c00006
@@ -1367,6 +1376,19 @@ def last_frames(
         rows.append((feats, t, known, targets['risk_id'], targets.get('weight', torch.ones_like(t))))
     return dict(zip(('feats', 'speed', 'known', 'risk', 'weight'), (torch.cat(o).numpy() for o in zip(*rows))))
 
+# %% ../nbs/34_learner.ipynb #861411e5
+def _moment_frames(learn):
+    "`last_frames` of the training split, with the risk of the moment"
+    now = getattr(learn.dls.train.dataset, 'risk_now', None)
+    return last_frames(learn, learn.dls.train) | ({} if now is None else dict(risk=np.asarray(now)))
+
+def _question(learn, head, risk):
+    "The head and the risk of the validation windows, as far ahead as the training target looks"
+    ahead = getattr(learn.dls.train.dataset, 'look_ahead_s', 0.)
+    if not ahead: return head, risk
+    later = dataclasses.replace(head, seconds=tuple(s + ahead for s in head.seconds))
+    return later, np.asarray(learn.dls.valid.dataset.looking_ahead(ahead).labels['risk_id'])
+
 # %% ../nbs/34_learner.ipynb #fa633e21
 @patch
 def fit_time_head(self: SimLearner,
@@ -1382,7 +1404,7 @@ def fit_time_head(self: SimLearner,
     model.time_head, facts = None, dict(share=0., seconds=list(map(float, seconds)))
     valid = last_frames(self, self.dls.valid)
     try:
-        if head is None: head = fit_head(**last_frames(self, self.dls.train), seconds=seconds, ridge=ridge)
+        if head is None: head = fit_head(**_moment_frames(self), seconds=seconds, ridge=ridge)
         facts |= _hear(self, model, head, valid)
     except NoTimeHead as e: facts['off'] = str(e)
     return dict(time_head=facts, alarm=self.fit_alarm(budget))
@@ -1394,14 +1416,15 @@ def _hear(learn, model, head, valid):
         raise NoTimeHead("no validation window has a risk label: nothing says how much the head is worth")
     raw = learn.get_preds()[0]['risk_logits'].numpy()
     log_s = head.log_seconds(valid['feats'], valid['speed'])
-    rows = share_losses(head.log_probs(log_s), raw, valid['risk'], valid['known'])
+    asked, risk = _question(learn, head, valid['risk'])
+    rows = share_losses(asked.log_probs(log_s), raw, risk, valid['known'])
     share, below = choose_shares(rows)
     cost = lambda k: None if rows[0][k] is None else [rows[0][k], min(o[k] for o in rows)]  # without it, at best
     found = dict(share=share, share_below=below, slope=head.slope, losses={k: cost(k) for k in ('high', 'below')},
                  said=seconds_table(head, log_s[valid['known']], valid['risk'][valid['known']]))
     if not share + below: return found | dict(off=f"on validation it does not help ({_costs(found['losses'])})")
     from sim_nb.model import TimeToRisk
-    model.time_head = TimeToRisk.of(dataclasses.replace(head, share=share, share_below=below)).to(learn.dls.device)
+    model.time_head = TimeToRisk.of(dataclasses.replace(asked, share=share, share_below=below)).to(learn.dls.device)
     return found
 
 def _costs(losses):
@@ -1446,7 +1469,7 @@ def add_time_head(self: SaveRun,
 
 def _head_of(learn, seconds):
     "The head of the training split, or the error that says why there is none"
-    try: return fit_head(**last_frames(learn, learn.dls.train), seconds=seconds)
+    try: return fit_head(**_moment_frames(learn), seconds=seconds)
     except NoTimeHead as e: return e
 
 def _fit_facts(learn, t, head):

@@ -42,7 +42,11 @@ def high_events(
     targets, drives = np.asarray(targets), np.asarray(drives)
     if targets.shape != drives.shape: raise ValueError(
         f"{len(targets)} risk labels but {len(drives)} episode numbers: give one per window")
-    return _runs(targets == HIGH, drives)
+    high, at = targets == HIGH, lambda i: targets[i] if 0 <= i < len(targets) else None
+    for gap in _runs(targets == IGNORE_INDEX, drives):  # a missing label between two high windows is no end
+        a, b = gap.start - 1, gap.stop
+        if at(a) == at(b) == HIGH and drives[a] == drives[b] == drives[gap.start]: high[gap] = True
+    return _runs(high, drives)
 
 def _runs(flag, drives):
     "Slices of the runs of true, each inside one drive"
@@ -54,7 +58,12 @@ def _runs(flag, drives):
 
 # %% ../nbs/32_rare.ipynb #408b47dc
 BEFORE = .5  # s before an event in which an alarm still counts for it
-QUIET = .3   # s of quiet that a sustained alarm may hold
+QUIET = .3   # s of quiet that a sustained alarm may hold, where windows are closer together
+
+def _quiet(seconds, drives):
+    "Longest quiet gap of a sustained alarm: windows that follow each other are never a gap"
+    steps = np.diff(seconds)[drives[1:] == drives[:-1]]
+    return max(QUIET, 1.5*float(np.median(steps))) if len(steps) else QUIET
 
 def lead_times(
     alarm,                  # bool [N], does it sound?
@@ -62,10 +71,11 @@ def lead_times(
     drives,                 # drive of each window [N]
     seconds,                # time of each window [N], rising within a drive
     before: float=BEFORE,   # an event is caught by an alarm in it, or up to so many seconds before
-    quiet: float=QUIET,     # longest quiet gap of a sustained alarm, seconds
+    quiet: float=None,      # longest quiet gap of a sustained alarm, seconds; None: `QUIET`, or a step and a half between windows
 ) -> list:                  # one per event: seconds of warning, None where it was missed
     "From the first sustained alarm to the start of each event"
     alarm, drives, t = np.asarray(alarm, bool), np.asarray(drives), _times(seconds, drives)
+    quiet = _quiet(t, drives) if quiet is None else quiet
     def lead(e):
         own = (drives == drives[e.start]) & alarm
         sounds = np.flatnonzero(own & (np.arange(len(t)) < e.stop) & (t >= t[e.start] - before - 1e-9))
@@ -96,11 +106,12 @@ def false_alarms(
     drives,                # drive of each window [N]
     seconds,               # time of each window [N], rising within a drive
     near: float=1.5,       # s before an event in which an alarm is not false
-    quiet: float=QUIET,    # longest quiet gap inside one alarm, seconds
+    quiet: float=None,     # longest quiet gap inside one alarm, seconds; None: see `lead_times`
 ) -> int:
     "How many alarms were false"
     alarm, targets, drives = np.asarray(alarm, bool), np.asarray(targets), np.asarray(drives)
     t, found = _times(seconds, drives), []
+    quiet = _quiet(t, drives) if quiet is None else quiet
     for r in _runs(alarm, drives):  # join over short gaps
         if found and drives[found[-1].start] == drives[r.start] and t[r.start] - t[found[-1].stop - 1] <= quiet + 1e-9:
             found[-1] = slice(found[-1].start, r.stop)

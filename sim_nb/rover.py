@@ -31,7 +31,8 @@ from .policy import Policy, Row
 from .ood import DriftAlarm, FeatureScore
 from .export import export, say_sizes
 from .inference import SimV0Inference
-from .guard import Guard, Place, SimGuard, own_table
+from .guard import Guard, SimGuard, own_table
+from .place import Place
 
 # %% ../nbs/61_rover.ipynb #13e244cf
 @functools.lru_cache(16)
@@ -119,7 +120,7 @@ def read_place(
     with np.load(Path(folder)/PLACE, allow_pickle=False) as z: arrays = {k: z[k] for k in ('mean', 'axes', 'std')}
     bank = np.zeros((0, len(arrays['mean'])), np.float16)  # neighbours are not asked
     drift = DriftAlarm(**about['drift']) if about['drift'] else None
-    return Place(FeatureScore(**arrays, rest=about['rest'], bank=bank), about['usual'], drift)
+    return Place(FeatureScore(**arrays, rest=about['rest'], bank=bank), about['usual'], drift, about.get('dt'))
 
 class Rover(Guard):
     "One frame, one reading and one command in; the command that may be carried out comes back. From a folder of `sim_export`"
@@ -475,7 +476,7 @@ def _write_place(place, folder):
     if not place: return None
     place = Place.from_dict(place)
     np.savez(folder/PLACE, mean=place.score.mean, axes=place.score.axes, std=place.score.std)
-    return dict(usual=place.usual, rest=place.score.rest, drift=place.drift and place.drift.to_dict())
+    return dict(usual=place.usual, rest=place.score.rest, drift=place.drift and place.drift.to_dict(), dt=place.dt)
 
 # %% ../nbs/61_rover.ipynb #f15a527d
 ODD_FRAMES = 6

@@ -4,8 +4,9 @@
 
 # %% auto #0
 __all__ = ['MAY_CHANGE', 'SHAPING', 'log', 'COMPARED', 'fit_sizes', 'resume_config', 'at_its_place', 'init_problems',
-           'init_weights', 'fetch_llm', 'split_warnings', 'keep_opening', 'split_names', 'prepare', 'run_metadata',
-           'comparison', 'test_run', 'check_tracker', 'tracked', 'short_rows', 'train', 'is_done', 'quickstart', 'main']
+           'init_weights', 'fetch_llm', 'fetch_beside', 'split_warnings', 'keep_opening', 'split_names', 'prepare',
+           'run_metadata', 'comparison', 'test_run', 'check_tracker', 'tracked', 'short_rows', 'train', 'is_done',
+           'quickstart', 'main']
 
 # %% ../nbs/37_train.ipynb #d3e94585
 from .cli import sim_train
@@ -152,10 +153,14 @@ def init_weights(
     return plain(_with_origin(metadata, model.get_metadata()['telemetry_stats'], origin, seen), 'metadata')
 
 # %% ../nbs/37_train.ipynb #118d680b
+from concurrent.futures import Future
+from threading import Thread
 from .files import cache_home
 from .llm import DOWNLOADS, download
 
 # %% ../nbs/37_train.ipynb #0f7d4f9a
+log = logging.getLogger(__name__)
+
 def fetch_llm(
     name: str,  # of the LLM, as in the config
 ):
@@ -164,9 +169,20 @@ def fetch_llm(
     print(f'{name} is not on this machine yet: downloading it once', flush=True)
     download(name)
 
-# %% ../nbs/37_train.ipynb #b0edfb91
-log = logging.getLogger(__name__)
+def fetch_beside(
+    name: str,  # of the LLM, as in the config
+):              # a function that waits for it, and raises what went wrong
+    "`fetch_llm` while the data is made: that keeps the processor busy, this the network"
+    done = Future()
+    def work():
+        try: done.set_result(fetch_llm(name))
+        except BaseException as e:
+            done.set_exception(e)
+            log.warning(f'{name} is not here: {e}')  # at once: the data may take minutes
+    Thread(target=work, daemon=True).start()  # who stops in between does not wait for it
+    return done.result
 
+# %% ../nbs/37_train.ipynb #b0edfb91
 def split_warnings(
     splits: dict,  # 'train' and 'val' -> dataset
     prints: dict,  # the same names -> `episode_prints`
@@ -213,6 +229,12 @@ def split_names(
     found = {o.name: next((k for k, ns in numbers.items() if o.index in ns), 'test') for o in raw.drives if len(o.t)}
     return {k: sorted(o for o, s in found.items() if s == k) for k in off}
 
+# %% ../nbs/37_train.ipynb #ceef7f78
+def _can_look(cfg, val):
+    "Refuse validation windows of which nobody can say what comes next"
+    try: val.looking_ahead(cfg.data.look_ahead_s)
+    except ValueError as e: raise ConfigError(f"data.look_ahead_s: the windows of val: {e}") from None
+
 # %% ../nbs/37_train.ipynb #b0edfb9d
 def prepare(
     cfg: SimConfig,
@@ -220,14 +242,16 @@ def prepare(
 ) -> tuple:         # the config with sizes filled in, the learner, metadata for the checkpoints
     "Data, model and learner of a config"
     device, home = pick_device(cfg.training.device), at_its_place(cfg)
-    fetch_llm(cfg.model.llm_name_or_path)
+    llm_is_there = fetch_beside(cfg.model.llm_name_or_path)
     encoder = _cache_encoder(home)
     splits = {k: open_split(home, k, encoder) for k in ('train', 'val')}
+    if cfg.data.look_ahead_s: _can_look(cfg, splits['val'])
     cfg = keep_opening(cfg, splits)
     if off := split_names(cfg, splits): cfg.run = cfg.run | dict(split_off=off)
     prints = {k: episode_prints(ds) for k, ds in splits.items()}
     for o in split_warnings(splits, prints): log.warning(o)
     cfg = fit_sizes(cfg, splits)
+    llm_is_there()
     seed_everything(cfg.training.seed)
     names = {k: getattr(home.model, k) for k in ('llm_name_or_path', 'vision_encoder_name')}
     model = SimV0Model(**cfg.model.model_dump() | names, telemetry_stats=TelemetryStats.fit(splits['train']))
@@ -321,7 +345,7 @@ def test_run(
         outputs, _ = learn.get_preds(dl=make_dl(ds, cfg.data.batch_size))
         probs = {k: outputs[h.logits_key].softmax(1).numpy() for k, h in HEADS.items()}
         own[f"SIM, {path.name} (epoch {ckpt['epoch']})"] = {k: p.argmax(1) for k, p in probs.items()}
-    rows = comparison(cfg, own, learn.dls.train_ds, ds)
+    rows = comparison(cfg, own, learn.dls.train_ds.now, ds)
     write_jsonl(run.metrics('test'), rows)
     # without episodes all windows are one drive
     episodes = np.zeros(len(ds), int) if ds.episodes is None else ds.episodes

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['log', 'TEMPERATURES', 'MIN_WINDOWS', 'MARGIN', 'allowed_misses', 'units_needed', 'RecallCertificate', 'certify',
            'in_words', 'nll', 'fit_temperature', 'confidence_pairs', 'fit_temperatures', 'calibrate',
-           'write_calibrated', 'main']
+           'write_calibrated', 'calibrate_file']
 
 # %% ../nbs/51_trust.ipynb #011e81e3
 from .cli import sim_calibrate
@@ -282,6 +282,7 @@ def write_calibrated(
     checkpoint,          # the checkpoint that was calibrated
     calibration: dict,   # of `calibrate`
     out=None,            # file to write; None: `calibrated.pt` beside the checkpoint
+    **more,              # other metadata, such as `place`
 ) -> Path:               # the file
     "A copy of the checkpoint that carries the calibration"
     if checkpoint is None:
@@ -289,7 +290,7 @@ def write_calibrated(
                               "write it with learn.export() and calibrate that")
     path = find_checkpoint(checkpoint)
     ckpt = read_checkpoint(path)
-    ckpt['metadata'] = {**ckpt['metadata'], 'calibration': calibration}
+    ckpt['metadata'] = {**ckpt['metadata'], 'calibration': calibration, **more}
     out = _place(path, out)
     out.parent.mkdir(parents=True, exist_ok=True)
     if out.is_file():
@@ -305,10 +306,10 @@ def _free_name(path):
     return next(o for o in names if not o.exists())
 
 # %% ../nbs/51_trust.ipynb #1ff0d5e4
-@sim_calibrate.runs
-def main(
-    a,     # the words of `sim_calibrate`
-) -> int:  # exit code: 0 certified, 1 not certifiable
+def calibrate_file(
+    a,          # the words of `sim_calibrate`
+    more=None,  # gives other metadata, for a model and its held-out drives; None: there is none
+) -> int:       # exit code: 0 certified, 1 not certifiable
     "`sim_calibrate`: temperatures and a recall certificate from held-out drives, kept in a checkpoint"
     _check_rates(a.recall, a.confidence)
     inf = SimV0Inference(a.checkpoint, a.device, a.backend[0]).open_as(a.set, a.trust_code)
@@ -326,6 +327,6 @@ def main(
     n = cal['data']['fit_drives']
     if n and not cal['certificate']['certified'] and not a.fit_data:
         print(f"drives that fitted the temperatures: {n}; with --fit-data OTHER_DRIVES they would count too")
-    out = write_calibrated(inf.path, cal, inf.path if a.in_place else a.out)
+    out = write_calibrated(inf.path, cal, inf.path if a.in_place else a.out, **(more(inf, a.data) if more else {}))
     print(f"written to {out}: use it as --checkpoint {out}")
     return 0 if good else 1

@@ -9,8 +9,9 @@ __all__ = ['LAYOUTS', 'TEXTURES', 'FLOORS', 'WALLS', 'BOXES', 'ROCK', 'SHIRTS', 
            'rooms', 'corridor', 'texture_atlas', 'Paint', 'paint', 'Item', 'Person', 'Scene', 'furnish', 'make_scene',
            'geom', 'scene_xml', 'RoverSim', 'Walker', 'pixel_rays', 'cast', 'Weather', 'Camera', 'Sight', 'look',
            'free_width', 'hazards', 'Driver', 'smooth', 'label_risk', 'label_action', 'label_frames', 'label_margin',
-           'WorldConfig', 'Drive', 'measure', 'break_sensor', 'make_drive', 'contact_sheet', 'label_balance',
-           'drive_columns', 'make_world', 'tree_hash', 'parse_world', 'world_folder', 'WorldDataset', 'main']
+           'label_truth', 'WorldConfig', 'Drive', 'measure', 'break_sensor', 'make_drive', 'contact_sheet',
+           'label_balance', 'drive_columns', 'make_world', 'tree_hash', 'parse_world', 'world_folder', 'WorldDataset',
+           'main']
 
 # %% ../nbs/15_world.ipynb #c56d0538
 from .cli import metered, sim_world
@@ -798,6 +799,17 @@ def label_margin(
     m = where((risk == 3) & (reason == 1), gap(h['hazard_distance'], rules.reverse))
     return where(np.isin(act, (4, 5)), gap(h['left_room'], h['right_room']))
 
+# %% ../nbs/15_world.ipynb #cc06712e
+def label_truth(
+    truth,              # dict of [T] arrays, see `hazards`
+    rules=LabelRules(),
+) -> tuple:             # labels: int64 [T] each, -100 where unsure; truth: float32 [T] each, with label_margin
+    "The labels of a drive that are sure, and the truth that is kept with them"
+    labels = label_frames(truth, rules)
+    margin = label_margin(truth, labels, rules)
+    labels = {k: np.where(margin < rules.unsure, IGNORE_INDEX, v) for k, v in labels.items()}
+    return labels, {k: v.astype('f4') for k, v in dict(truth, label_margin=margin).items()}
+
 # %% ../nbs/15_world.ipynb #e80225af
 FAULTS = ('drop_channel', 'g_units', 'swapped_axes', 'frozen_frame')
 SPLITS = ('train', 'val', 'test')
@@ -866,11 +878,7 @@ def _record(cfg, seed, split, episode, attempt):
         frames.append(cam.render(pixel_rng)); true.append(now); acts.append(act); truth.append(hz)
         now = sim.step(*act)
         for o in walkers: o.step(sim, people_rng)
-    truth = {k: np.array([o[k] for o in truth]) for k in truth[0]}
-    labels = label_frames(truth, cfg.rules)
-    truth['label_margin'] = label_margin(truth, labels, cfg.rules)
-    labels = {k: np.where(truth['label_margin'] < cfg.rules.unsure, IGNORE_INDEX, v) for k, v in labels.items()}
-    truth = {k: v.astype('f4') for k, v in truth.items()}
+    labels, truth = label_truth({k: np.array([o[k] for o in truth]) for k in truth[0]}, cfg.rules)
     drive = Drive(np.stack(frames), measure(np.array(true), imu_rng), np.array(acts, 'f4'), labels, truth,
                   sim.scene.layout)
     return break_sensor(drive, cfg.fault, imu_rng)
