@@ -720,6 +720,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '', 'doc_host': '', 'git_url
                                  'sim_nb.datafile.Described': ('datafile.html#described', 'sim_nb/datafile.py'),
                                  'sim_nb.datafile.Described.__init__': ('datafile.html#described.__init__', 'sim_nb/datafile.py'),
                                  'sim_nb.datafile.Described.get': ('datafile.html#described.get', 'sim_nb/datafile.py'),
+                                 'sim_nb.datafile._either': ('datafile.html#_either', 'sim_nb/datafile.py'),
                                  'sim_nb.datafile._map_mistakes': ('datafile.html#_map_mistakes', 'sim_nb/datafile.py'),
                                  'sim_nb.datafile._mistake': ('datafile.html#_mistake', 'sim_nb/datafile.py'),
                                  'sim_nb.datafile._names': ('datafile.html#_names', 'sim_nb/datafile.py'),
