@@ -516,6 +516,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '', 'doc_host': '', 'git_url
                                'sim_nb.config._explain': ('config.html#_explain', 'sim_nb/config.py'),
                                'sim_nb.config._git': ('config.html#_git', 'sim_nb/config.py'),
                                'sim_nb.config._keys': ('config.html#_keys', 'sim_nb/config.py'),
+                               'sim_nb.config._names_code': ('config.html#_names_code', 'sim_nb/config.py'),
                                'sim_nb.config._near': ('config.html#_near', 'sim_nb/config.py'),
                                'sim_nb.config._overridden': ('config.html#_overridden', 'sim_nb/config.py'),
                                'sim_nb.config._path_to_str': ('config.html#_path_to_str', 'sim_nb/config.py'),
