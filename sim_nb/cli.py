@@ -406,6 +406,7 @@ def seconds_text(s):
     "12 s, 3 min, 2.5 h"
     return f'{s:.0f} s' if s < 100 else f'{s/60:.0f} min' if s < 6000 else f'{s/3600:.1f} h'
 
+# %% ../nbs/06_cli.ipynb #17d282eb
 class Meter:
     "How many of how many, how fast, and how long it will take"
     def __init__(self,
@@ -446,6 +447,7 @@ class Meter:
     def __enter__(self): return self
     def __exit__(self, *_): self.close()
 
+# %% ../nbs/06_cli.ipynb #c56e8edc
 def metered(
     items,        # to walk through
     total=None,   # how many there are; None: as many as `len` says
