@@ -211,7 +211,7 @@ class SimV0Model(nn.Module):
     @_with_options
     @torch.inference_mode(False)  # a model made inside one trains too
     def __init__(self,
-        llm_name_or_path: str,             # decoder-only LLM, see `load_llm`; 'none': a small trained layer in its place
+        llm_name_or_path: str,             # decoder-only LLM, see `load_llm`; 'none': a small trained layer instead
         dv: int = None,                    # width of the vision features; None: the encoder's, with raw frames only
         d: int = None,                     # width of the LLM; None: taken from the LLM
         F: int = 8,                        # frames per window
