@@ -74,6 +74,7 @@ def resize_rgb(
 # %% ../nbs/61_rover.ipynb #e6039bd9
 class RoverStream(LiveStream):
     "Live decisions from a folder of `sim_export`, without PyTorch"
+    @delegates(LiveStream.__init__)
     def __init__(self,
         folder,                   # written by `sim_export`
         precision: str = 'fp32',  # 'fp32' or 'int8'
@@ -123,15 +124,14 @@ def read_place(
     return Place(FeatureScore(**arrays, rest=about['rest'], bank=bank), about['usual'], drift, about.get('dt'))
 
 class Rover(Guard):
-    "One frame, one reading and one command in; the command that may be carried out comes back. From a folder of `sim_export`"
+    "One frame, one reading and one command in; what may be carried out comes back. From a folder of `sim_export`"
+    @delegates(RoverStream.__init__)
     def __init__(self,
-        folder,                   # written by `sim_export`
-        precision: str = 'fp32',  # 'fp32' or 'int8'
-        threads: int = None,      # None: OMP_NUM_THREADS when it is set, or all cores
-        table=None,               # of `Row`; None: that of the folder
-        **kwargs,                 # of `LiveStream`
+        folder,       # written by `sim_export`
+        table=None,   # of `Row`; None: that of the folder
+        **kwargs,     # of `RoverStream`: precision, threads, and the options of `LiveStream`
     ):
-        stream = RoverStream(folder, precision, threads, **kwargs)
+        stream = RoverStream(folder, **kwargs)
         about = stream.sim.metadata['rover']
         table = tuple(Row(**o) for o in about['table']) if table is None else table
         super().__init__(stream, Policy(table, about['floor_s'], about['back_speed']), read_place(folder, about['place']))
@@ -331,9 +331,10 @@ def rover_main(
     try:
         log = Path(a.folder)/PUSHES if a.self_test else a.replay
         if not find_spec('onnxruntime'): raise ImportError('no onnxruntime: pip install numpy onnxruntime')
-        if log: return _compare(Rover(a.folder, a.precision, a.threads, clock=LogClock(), **(log_settings(log) if a.replay else {})), log, out)
+        of = dict(precision=a.precision, threads=a.threads)
+        if log: return _compare(Rover(a.folder, **of, clock=LogClock(), **(log_settings(log) if a.replay else {})), log, out)
         settings = dict(stuck_s=None, deadline_s=a.deadline_ms/1e3)  # a reading that is made up stays the same
-        return _play(Rover(a.folder, a.precision, a.threads, **settings), a, settings, out)
+        return _play(Rover(a.folder, **of, **settings), a, settings, out)
     except (ValueError, OSError, ImportError) as e:
         print(f'sim_rover.py: {type(e).__name__}: {e}', file=sys.stderr)
         return 2
@@ -344,7 +345,8 @@ class Piece:
     def __init__(self, room, number, node, text):
         first = min([node.lineno, *(o.lineno for o in getattr(node, 'decorator_list', ()))])
         self.at, self.room = (number, first), room
-        self.text = '\n'.join(text.splitlines()[first - 1:node.end_lineno])
+        lines = text.splitlines()[first - 1:node.end_lineno]
+        self.text = '\n'.join(o for o in lines if not o.lstrip().startswith('@delegates('))   # fastcore's
         self.names, self.owner = set(), None   # what it defines at the top; the class it adds to
         self.uses, self.attrs = set(_globals_of(self.text)), set(re.findall(r'\.(\w+)', self.text))
 
