@@ -697,6 +697,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '', 'doc_host': '', 'git_url
                              'sim_nb.data._stored': ('data.html#_stored', 'sim_nb/data.py'),
                              'sim_nb.data._take': ('data.html#_take', 'sim_nb/data.py'),
                              'sim_nb.data._usual_step': ('data.html#_usual_step', 'sim_nb/data.py'),
+                             'sim_nb.data.alike_split': ('data.html#alike_split', 'sim_nb/data.py'),
                              'sim_nb.data.build_dataset': ('data.html#build_dataset', 'sim_nb/data.py'),
                              'sim_nb.data.build_split': ('data.html#build_split', 'sim_nb/data.py'),
                              'sim_nb.data.check_array': ('data.html#check_array', 'sim_nb/data.py'),

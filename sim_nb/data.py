@@ -9,7 +9,7 @@ __all__ = ['LABEL_KEYS', 'REQUIRED_KEYS', 'SAMPLE_KEYS', 'log', 'IN_MEMORY', 'SP
            'Ids', 'PackedIds', 'ColumnDataset', 'WindowDataset', 'cut_windows', 'FrameIds', 'FrameDataset',
            'mirror_actions', 'MirroredDataset', 'spacing_doubt', 'highest_ahead', 'DummySimDataset', 'TelemetryStats',
            'class_counts', 'class_weights', 'episode_split', 'episode_prints', 'EpochSampler', 'make_dl',
-           'MissingDataError', 'build_dataset', 'how_opened', 'split_off', 'build_split']
+           'MissingDataError', 'build_dataset', 'how_opened', 'alike_split', 'split_off', 'build_split']
 
 # %% ../nbs/10_data.ipynb #add91167
 import copy, ctypes, difflib, functools, hashlib, importlib, inspect, itertools, logging, math, mmap, random, re
@@ -1203,6 +1203,21 @@ def _plain(o):
     if isinstance(o, dict): return {k: _plain(v) for k, v in o.items()}
     return [_plain(v) for v in o] if isinstance(o, (list, tuple)) else str(o) if isinstance(o, Path) else o
 
+# %% ../nbs/10_data.ipynb #8d96b053
+def alike_split(
+    ds: SimDataset,  # knows its `episodes`
+    fractions,       # share of the drives for each part; they sum to 1
+    tries=200,       # draws; the first of the best is taken
+) -> list:           # one sorted array of window indices per part
+    "Split windows by drives so that the risks are shared out as evenly as can be"
+    (drives, at), risk = np.unique(np.asarray(ds.episodes), return_inverse=True), np.asarray(ds.labels['risk_id'])
+    n, known = np.zeros((len(drives), HEADS['risk'].n)), risk != IGNORE_INDEX
+    np.add.at(n, (at[known], risk[known]), 1)
+    n = n[:, n.any(0)]/n.sum(0)[n.any(0)]  # share of each risk that stands in each drive
+    def unlike(parts): return sum(((n[o].sum(0) - f)**2).sum() for o, f in zip(parts, fractions))
+    best = min((episode_split(np.arange(len(drives)), fractions, seed) for seed in range(42, 42 + tries)), key=unlike)
+    return [np.flatnonzero(np.isin(at, o)) for o in best]
+
 # %% ../nbs/10_data.ipynb #19635d11
 def split_off(
     ds: SimDataset,  # knows its `episodes`
@@ -1216,7 +1231,7 @@ def split_off(
     if n < 1 + len(names): raise ConfigError(
         f"data.split_off: {n} drive{'s'*(n != 1)} cannot be shared out to train, {', '.join(names)}: record more, "
         f"or name {' and '.join(f'data.{o}_split_path' for o in names)}, or set data.split_off=0")
-    parts = dict(zip(['train', *names], episode_split(ds, (1 - share*len(names), *[share]*len(names)))))
+    parts = dict(zip(['train', *names], alike_split(ds, (1 - share*len(names), *[share]*len(names)))))
     return {k: ds.subset(o) for k, o in parts.items()}
 
 # %% ../nbs/10_data.ipynb #1d5f980d
