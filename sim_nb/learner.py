@@ -250,7 +250,8 @@ def sim_dataloaders(
         train_ds, valid_ds = (train_ds.subset(o) for o in episode_split(train_ds))
         valid_ds = valid_ds.now
     if getattr(valid_ds, 'look_ahead_s', 0.): raise ValueError(
-        f"the validation windows look {valid_ds.look_ahead_s:g} s ahead: they are judged on the risk of the moment. Give valid_ds.now")
+        f"the validation windows look {valid_ds.look_ahead_s:g} s ahead: "
+        "they are judged on the risk of the moment. Give valid_ds.now")
     train = make_dl(train_ds, bs, shuffle=True, seed=seed, num_workers=num_workers, drop_last=drop_last)
     dls = SimDataLoaders(train, make_dl(valid_ds, valid_bs or bs, seed=seed, num_workers=num_workers), path=path)
     dls.device = device
