@@ -56,7 +56,7 @@ def answers(run, ds):
         time = head.log_probs(head.log_seconds(model.last_features(x), x['telemetry'][:, SPEED])) if head is not None else out['risk_logits']
         rows.append([o.double().numpy() for o in (out['risk_logits'], time, model.fused(out, x)['risk_logits'], out['action_logits'])])
     raw, time, both, action = map(np.concatenate, zip(*rows))
-    return dict(raw=log_softmax(raw), time=time, both=log_softmax(both), act=action.argmax(1), shares=[float(head.share), float(head.share_below)] if head is not None else [0., 0.])
+    return dict(raw=log_softmax(raw), time=time, both=log_softmax(both), act=action.argmax(1), shares=[number(head.share), number(head.share_below)] if head is not None else [0., 0.])
 
 def one_share(o, y):
     "Both joined with one share for everything, the best on these windows"
