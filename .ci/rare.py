@@ -4,7 +4,7 @@
     python .ci/rare.py --runs RUNS --train TRAIN --val VAL --parts ahead
 
 Each run is plain `sim_train`, in a folder of its own below RUNS; one that is finished there is not trained again. A part replaces its own keys of the JSON
-and leaves all others: `replica`, `left_out` but for its rows of scikit-learn, `crossfit`, `best_by` and `tried` are of older runs.
+and leaves all others: `replica`, `left_out` but for its rows of scikit-learn, `crossfit`, `best_by` and `tried` are of a replica of the recipe on a GPU.
 """
 import argparse, json, sys, warnings
 from pathlib import Path
@@ -56,7 +56,7 @@ def answers(run, ds):
         time = head.log_probs(head.log_seconds(model.last_features(x), x['telemetry'][:, SPEED])) if head is not None else out['risk_logits']
         rows.append([o.double().numpy() for o in (out['risk_logits'], time, model.fused(out, x)['risk_logits'], out['action_logits'])])
     raw, time, both, action = map(np.concatenate, zip(*rows))
-    return dict(raw=log_softmax(raw), time=time, both=log_softmax(both), act=action.argmax(1), shares=[float(head.share), float(head.share_below)] if head is not None else [0., 0.])
+    return dict(raw=log_softmax(raw), time=time, both=log_softmax(both), act=action.argmax(1), shares=[number(head.share), number(head.share_below)] if head is not None else [0., 0.])
 
 def one_share(o, y):
     "Both joined with one share for everything, the best on these windows"
@@ -111,24 +111,36 @@ def recordings(a):
     return dict(x=cat(last), tel=cat(lambda d: d.telemetry), risk=cat(lambda d: d.labels['risk_id']), action=cat(lambda d: d.labels['action_id']), val=val,
                 mirrored=~val & (np.arange(len(val)) >= len(tr)//2), driver=driver)
 
+def curve(logp, y):
+    "Recall and precision of high, at each hundredth of recall"
+    p, r, _ = precision_recall_curve(y == 3, score(logp))
+    k = np.unique(np.round(r, 2), return_index=True)[1]
+    return [[round(float(v), 3) for v in o[k]] for o in (r, p)]
+
 def part_real(a):
-    va, d = windows(a, 'rover', 'val'), recordings(a)
+    "The SIM on the recordings, the last of ten epochs; the other rows stay"
+    va = windows(a, 'rover', 'val')
     y, ya, drives = np.asarray(va.labels['risk_id']), np.asarray(va.labels['action_id']), np.asarray(va.episodes)
-    ms, curves, o = lambda l, act: measured(l, y, act, ya), {}, [answers(run_of(a, 'rover', 0, s), va) for s in a.seeds]
-    real, first = [row(name, [ms(f(r), r['act']) for r in o]) for name, f in (('SIM, raw', lambda r: r['raw']), ('SIM, one share', lambda r: one_share(r, y)), ('SIM and time head', lambda r: r['both']))], o[0]
-    found = {'SIM, raw': (first['raw'], first['act']), 'SIM and time head': (first['both'], first['act'])}
-    for name in SKLEARN:
-        risk, act = (baseline(name, d['x'], d['tel'], d[k], ~d['val'], d['val']) for k in ('risk', 'action'))
-        found[name] = risk[:, :4], act.argmax(1)
-        real.append(row(name, [ms(*found[name])]))
-    for name, (l, _) in found.items():
-        p, r, _ = precision_recall_curve(y == 3, score(l))
-        k = np.unique(np.round(r, 2), return_index=True)[1]
-        curves[name] = [[round(float(v), 3) for v in o[k]] for o in (r, p)]
-    s, own = score(first['both']), drives == 4
+    o = [answers(run_of(a, 'rover', 0, s), va) for s in a.seeds]
+    how = {'SIM, raw': lambda r: r['raw'], 'SIM, one share': lambda r: one_share(r, y), 'SIM and time head': lambda r: r['both']}
+    real = [row(name, [measured(f(r), y, r['act'], ya) for r in o]) for name, f in how.items()]
+    found = {k: how[k](o[0]) for k in ('SIM, raw', 'SIM and time head')}
+    s, own = score(o[0]['both']), drives == 4
     sure = lambda v: round(float(1/(1 + np.exp(-v))), 4)
     drive = dict(seconds=[round(i/10, 1) for i in range(int(own.sum()))], p_high=[sure(v) for v in s[own]], risk=y[own].tolist(), threshold=sure(alarm_threshold(s, y)))
-    return dict(real=real + [r for r in kept('real') if 'LLM' in r['model']], shares=[r['shares'] for r in o], intervals={k: intervals(l, act, y, ya, drives) for k, (l, act) in found.items()}, pr=curves, drive=drive)
+    return dict(real=real + [r for r in kept('real') if r['model'] not in how], shares=[r['shares'] for r in o], drive=drive,
+                intervals={k: intervals(l, o[0]['act'], y, ya, drives) for k, l in found.items()} | {k: v for k, v in kept('intervals').items() if k not in found},
+                pr={k: curve(l, y) for k, l in found.items()} | {k: v for k, v in kept('pr').items() if k not in found})
+
+def part_sklearn(a):
+    "The rows of scikit-learn on the recordings"
+    d, drives = recordings(a), np.asarray(windows(a, 'rover', 'val').episodes)
+    y, ya, rows, iv, pr = d['risk'][d['val']], d['action'][d['val']], {}, {}, {}
+    for name in a.models:
+        risk, act = (baseline(name, d['x'], d['tel'], d[k], ~d['val'], d['val']) for k in ('risk', 'action'))
+        risk, act = risk[:, :4], act.argmax(1)
+        rows[name], iv[name], pr[name] = row(name, [measured(risk, y, act, ya)]), intervals(risk, act, y, ya, drives), curve(risk, y)
+    return dict(real=[rows.get(r['model'], r) for r in kept('real')], intervals=kept('intervals') | iv, pr=kept('pr') | pr)
 
 def kept(key): return json.loads(PAGE.read_text())[key]
 
@@ -187,13 +199,13 @@ def part_left_out(a):
     rows = []
     for n in range(4):
         judged = (d['driver'] == n) & ~d['mirrored']
-        rows += [o for o in old if o['driver'] == f'driver {n + 1}' and o['row']['model'] not in SKLEARN]
-        for name in SKLEARN:
+        rows += [o for o in old if o['driver'] == f'driver {n + 1}' and o['row']['model'] not in a.models]
+        for name in a.models:
             l = baseline(name, d['x'], d['tel'], d['risk'], d['driver'] != n, judged)
             rows.append(dict(driver=f'driver {n + 1}', high=int((d['risk'][judged] == 3).sum()), row=row(name, [measured(l[:, :4], d['risk'][judged])])))
     return dict(left_out=rows)
 
-PARTS = dict(real=part_real, none=lambda a: part_llm(a, 'without an LLM', 'none'), pretrained=lambda a: part_llm(a, 'pretrained LLM', 'llm'), ahead=part_ahead, world=part_world, world_none=lambda a: part_world(a, 'without an LLM', 'worldnone'), world_ahead=part_world_ahead, left_out=part_left_out)
+PARTS = dict(real=part_real, sklearn=part_sklearn, none=lambda a: part_llm(a, 'without an LLM', 'none'), pretrained=lambda a: part_llm(a, 'pretrained LLM', 'llm'), ahead=part_ahead, world=part_world, world_none=lambda a: part_world(a, 'without an LLM', 'worldnone'), world_ahead=part_world_ahead, left_out=part_left_out)
 
 if __name__ == '__main__':
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -202,6 +214,7 @@ if __name__ == '__main__':
     p.add_argument('--parts', nargs='+', choices=PARTS, default=list(PARTS))
     p.add_argument('--seeds', type=int, nargs='+', default=[42, 43, 44], help='of all parts but those of the world')
     p.add_argument('--world-seeds', type=int, nargs='+', default=[42, 43, 44, 45, 46], help='of the parts world, world_none')
+    p.add_argument('--models', nargs='+', choices=SKLEARN, default=list(SKLEARN), help='of the parts sklearn, left_out')
     a = p.parse_args()
     warnings.simplefilter('ignore')
     for name in a.parts:

@@ -780,8 +780,10 @@ def _risk_ahead(self: ColumnDataset, seconds):
     if getattr(self, 'raw', None) is not None: return self.raw._risk_ahead(seconds)
     if isinstance(self, MirroredDataset): raise ValueError(f"{name}: look ahead first, then mirror")
     if fps is None or self.episodes is None: raise ValueError(
-        f"{name} does not say when its windows are, so nobody can look ahead: expected episodes, and fps, the rows per second")
-    ep, t, risk, steps = np.asarray(self.episodes), np.asarray(self.rows)[:, -1]/fps, np.asarray(self.labels['risk_id']), []
+        f"{name} does not say when its windows are, so nobody can look ahead: "
+        "expected episodes, and fps, the rows per second")
+    ep, risk, steps = np.asarray(self.episodes), np.asarray(self.labels['risk_id']), []
+    t = np.asarray(self.rows)[:, -1]/fps
     for e in np.unique(ep):
         i = np.flatnonzero(ep == e)
         i = i[np.argsort(t[i], kind='stable')]
@@ -791,7 +793,7 @@ def _risk_ahead(self: ColumnDataset, seconds):
 
 def _usual_step(steps):
     "Median of the seconds between labels; 0 where no drive has two"
-    steps = np.concatenate([o for o in steps])
+    steps = np.concatenate(steps)
     return float(np.median(steps)) if len(steps) else 0.
 
 # %% ../nbs/10_data.ipynb #d67a5593
@@ -802,16 +804,22 @@ def looking_ahead(self: SimDataset,
     "The windows with the highest risk within the next seconds as their target, for training"
     ok = isinstance(seconds, (int, float)) and 0 <= seconds < math.inf
     if not ok: raise ValueError(f"looking_ahead: expected seconds of at least 0, got {seconds!r}")
-    if self.look_ahead_s: raise ValueError(f"these windows look {self.look_ahead_s:g} s ahead already: start from their `now`")
+    if self.look_ahead_s: raise ValueError(
+        f"these windows look {self.look_ahead_s:g} s ahead already: start from their `now`")
     if not seconds: return self
-    if not isinstance(self, ColumnDataset): raise ValueError(f"{type(self).__name__} does not say when its windows are, so nobody can look ahead: "
+    if not isinstance(self, ColumnDataset): raise ValueError(
+        f"{type(self).__name__} does not say when its windows are, so nobody can look ahead: "
         "expected a ColumnDataset with episodes and fps, such as recorded drives")
     risk, step = self._risk_ahead(seconds)
-    if seconds < .999*step: raise ValueError(f"looking {seconds:g} s ahead: the labels are {step:.3g} s apart, so nothing would change. Look further")
+    if seconds < .999*step: raise ValueError(
+        f"looking {seconds:g} s ahead: the labels are {step:.3g} s apart, so nothing would change. Look further")
     n, left = ((o != IGNORE_INDEX).sum() for o in (self.labels['risk_id'], risk))
-    if left < n/2 or not left: raise ValueError(f"looking {seconds:g} s ahead: of {n:,} windows with a label, {left:,} keep one, the drives end too soon. Look less far")
+    if left < n/2 or not left: raise ValueError(
+        f"looking {seconds:g} s ahead: of {n:,} windows with a label, {left:,} keep one, "
+        "the drives end too soon. Look less far")
     new = copy.copy(self)
-    new.labels, new.risk_now, new.look_ahead_s = {**self.labels, 'risk_id': _stored(risk)}, self.labels['risk_id'], float(seconds)
+    new.labels = {**self.labels, 'risk_id': _stored(risk)}
+    new.risk_now, new.look_ahead_s = self.labels['risk_id'], float(seconds)
     return new
 
 @patch(as_prop=True)

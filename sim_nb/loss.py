@@ -48,10 +48,12 @@ def _check_class_weights(class_weights):
     "Every head of the table gets a float tensor [n] or None"
     unknown = set(class_weights) - set(HEADS)
     if unknown: raise KeyError(f"class_weights for unknown heads {sorted(unknown)}: expected some of {list(HEADS)}")
-    res = {k: None if class_weights.get(k) is None else torch.as_tensor(class_weights[k], dtype=torch.float32) for k in HEADS}
+    given = lambda w: None if w is None else torch.as_tensor(w, dtype=torch.float32)
+    res = {k: given(class_weights.get(k)) for k in HEADS}
     for k, cw in res.items():
         if cw is not None and cw.shape != (HEADS[k].n,):
-            raise ValueError(f"class_weights of {k} has shape {list(cw.shape)}: expected [{HEADS[k].n}], one per class of {HEADS[k].classes}")
+            raise ValueError(f"class_weights of {k} has shape {list(cw.shape)}: "
+                             f"expected [{HEADS[k].n}], one per class of {HEADS[k].classes}")
     return res
 
 # %% ../nbs/30_loss.ipynb #cebe3c5f
@@ -62,11 +64,14 @@ class MultitaskLoss(nn.Module):
         class_weights=None,  # {head name: float [n]}, factor per class of the true label, for what is optimised
     ):
         super().__init__()
-        if weighting not in ('fixed', 'learned'): raise ValueError(f"weighting is {weighting!r}: expected 'fixed' or 'learned'")
+        if weighting not in ('fixed', 'learned'):
+            raise ValueError(f"weighting is {weighting!r}: expected 'fixed' or 'learned'")
         self.weighting, self.parts, self.sums, self.sample_losses = weighting, {}, {}, None
-        for k, cw in _check_class_weights(class_weights or {}).items(): self.register_buffer(f'{k}_class_weight', cw, persistent=False)
+        for k, cw in _check_class_weights(class_weights or {}).items():
+            self.register_buffer(f'{k}_class_weight', cw, persistent=False)
         if weighting == 'learned':
-            self.log_vars = nn.ParameterDict({k: nn.Parameter(-torch.tensor(h.loss_weight).log()) for k, h in HEADS.items()})
+            start = {k: nn.Parameter(-torch.tensor(h.loss_weight).log()) for k, h in HEADS.items()}
+            self.log_vars = nn.ParameterDict(start)
 
 # %% ../nbs/30_loss.ipynb #bd26374d
 @patch

@@ -71,7 +71,7 @@ def lead_times(
     drives,                 # drive of each window [N]
     seconds,                # time of each window [N], rising within a drive
     before: float=BEFORE,   # an event is caught by an alarm in it, or up to so many seconds before
-    quiet: float=None,      # longest quiet gap of a sustained alarm, seconds; None: `QUIET`, or a step and a half between windows
+    quiet: float=None,      # longest quiet gap of a sustained alarm, seconds; None: see `_quiet`
 ) -> list:                  # one per event: seconds of warning, None where it was missed
     "From the first sustained alarm to the start of each event"
     alarm, drives, t = np.asarray(alarm, bool), np.asarray(drives), _times(seconds, drives)

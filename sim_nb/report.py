@@ -97,7 +97,8 @@ def _rare(page, p_high, targets, episodes, seconds, metadata):
         f"The alarm sounds at P(high) >= {alarm['threshold']:.4g}: chosen on validation so that at most "
         f"{alarm['budget']:.1%} of the windows below high alarm there.")
     if look := (metadata.get('data') or {}).get('look_ahead_s'): page.text(
-        f"Trained on the highest risk within the next {look:g} s. All tables judge it by the risk of the moment, so what it says early counts as false here.")
+        f"Trained on the highest risk within the next {look:g} s. All tables judge it by the risk of the moment, "
+        "so what it says early counts as false here.")
     if not head: return
     if head.get('off'): return page.text(f"Time to risk: off, {head['off']}.")
     page.text(f"Time to risk: heard with a share of {head['share']:.2f} on high or not, "

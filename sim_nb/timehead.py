@@ -41,7 +41,8 @@ class TimeHead:
     share_below: float=None   # of its word on none, low or medium, 0..1; None: as `share`
 
     def to_dict(self):
-        return asdict(self) | dict(weight=np.asarray(self.weight).tolist(), seconds=list(self.seconds), share_below=self.below)
+        plain = dict(weight=np.asarray(self.weight).tolist(), seconds=list(self.seconds), share_below=self.below)
+        return asdict(self) | plain
     @property
     def below(self): return self.share if self.share_below is None else self.share_below
     @classmethod
@@ -113,7 +114,8 @@ def _loss(theta, z, log_v, y, weight, seconds, ridge):
     logp = _log_sigmoid(up) + _log_sigmoid(-down) + np.log(-np.expm1(-slope*width))
     d_up, d_down = np.exp(_log_sigmoid(-up)), -np.exp(_log_sigmoid(down))
     finite = lambda v: np.where(np.isinf(v), 0., v)
-    d_width = np.where(np.isinf(width), 0., finite(width)/np.expm1(slope*np.where(np.isinf(width), 1., width)))
+    with np.errstate(over='ignore'): steep = np.expm1(slope*finite(width))  # a line search may try any slope
+    d_width = np.where(np.isinf(width), 0., finite(width)/np.where(steep > 0, steep, 1.))
     g_s = -weight*slope*(d_up + d_down)
     g_slope = (weight*((d_up*finite(up) + d_down*finite(down))/slope + d_width)).sum()
     grad = np.concatenate([z.T @ g_s, [g_s.sum()], [g_slope*slope]])
@@ -140,13 +142,14 @@ def fit_time_head(
     feats, speed, risk, weight = _usable(feats, speed, risk, weight, known, seconds)
     x = normed(feats)
     mean, std = x.mean(0), np.maximum(x.std(0), 1e-6)
-    args = (x - mean)/std, np.log(np.maximum(speed, CREEP)), risk, weight/weight.sum(), tuple(map(float, seconds)), ridge
+    log_v, seconds = np.log(np.maximum(speed, CREEP)), tuple(map(float, seconds))
+    args = (x - mean)/std, log_v, risk, weight/weight.sum(), seconds, ridge
     from scipy.optimize import minimize
     start = np.zeros(x.shape[1] + 2)
-    start[-2:] = np.log(seconds[1]) + args[1].mean(), math.log(3.)
+    start[-2:] = np.log(seconds[1]) + log_v.mean(), math.log(3.)
     theta = minimize(_loss, start, args, 'L-BFGS-B', jac=True, options=dict(maxiter=500, ftol=1e-10, gtol=1e-7)).x
     w = theta[:-2]/std
-    return TimeHead(w, float(theta[-2] - mean @ w), math.exp(theta[-1]), args[4])
+    return TimeHead(w, float(theta[-2] - mean @ w), math.exp(theta[-1]), seconds)
 
 # %% ../nbs/19_timehead.ipynb #4895934d
 def _usable(feats, speed, risk, weight, known, seconds):
@@ -159,9 +162,12 @@ def _usable(feats, speed, risk, weight, known, seconds):
     if use.sum() < MIN_FITTED: raise NoTimeHead(
         f"{use.sum()} windows have a risk label and a measured speed, a time-to-risk head needs {MIN_FITTED}")
     if speed[use].std() < 1e-3: raise NoTimeHead(
-        f"the speed is {speed[use][0]:g} m/s in all windows: it was not measured, so it does not say how many seconds are left")
-    if len(np.unique(risk[use])) < 2: raise NoTimeHead(f"all windows have the risk {RISKS[risk[use][0]]!r}: nothing to fit")
-    return np.asarray(feats)[use], speed[use], risk[use], np.ones(use.sum()) if weight is None else np.asarray(weight, np.float64)[use]
+        f"the speed is {speed[use][0]:g} m/s in all windows: it was not measured, "
+        "so it does not say how many seconds are left")
+    if len(np.unique(risk[use])) < 2: raise NoTimeHead(
+        f"all windows have the risk {RISKS[risk[use][0]]!r}: nothing to fit")
+    weight = np.ones(use.sum()) if weight is None else np.asarray(weight, np.float64)[use]
+    return np.asarray(feats)[use], speed[use], risk[use], weight
 
 # %% ../nbs/19_timehead.ipynb #8a42f676
 def log_softmax(
@@ -184,7 +190,8 @@ def fuse(
         high, rest = (fuse(log_time, risk_logits, a, known) for a in (share, share_below))
         below = lambda p: np.logaddexp.reduce(p[:, :-1], axis=1)[:, None]
         return np.hstack([rest[:, :-1] - below(rest) + below(high), high[:, -1:]])
-    if not 0 <= share <= 1: raise ValueError(f"share is {share}: expected a number from 0 (the model alone) to 1 (the time head alone)")
+    if not 0 <= share <= 1: raise ValueError(
+        f"share is {share}: expected a number from 0 (the model alone) to 1 (the time head alone)")
     a = np.full(len(risk_logits), share) if known is None else np.where(known, share, 0.)
     return log_softmax(a[:, None]*np.asarray(log_time) + (1 - a[:, None])*log_softmax(risk_logits))
 
@@ -195,7 +202,7 @@ def share_losses(
     risk,           # int [N], -100 where missing
     known=None,     # bool [N], was the speed measured? None: everywhere
     shares=tuple(i/20 for i in range(21)),  # to try; the first is the model alone
-) -> list:          # dicts share; high (nats per window, high or not; None without both kinds); below (nats, which other)
+) -> list:          # dicts share; high (nats, high or not; None without both kinds); below (nats, which other)
     "What each share would cost"
     risk = np.asarray(risk)
     use, rows = risk != IGNORE_INDEX, []
@@ -217,7 +224,7 @@ def choose_shares(
         row = min(rows, key=lambda o: o[k])
         return row['share'] if row[k] < (1 - gain)*rows[0][k] else 0.
     below = best('below')
-    return (below if rows[0]['high'] is None else best('high')), below  # without a high window nothing says more about it
+    return (below if rows[0]['high'] is None else best('high')), below  # without a high window only `below` is known
 
 # %% ../nbs/19_timehead.ipynb #aa60a02a
 @patch
@@ -255,7 +262,8 @@ def seconds_table(
     def row(i):
         r = risk[(said == i) & (risk != IGNORE_INDEX)]
         share = lambda m: float(m.mean()) if len(r) else None
-        return dict(said=_interval(head.seconds, i), n=len(r), as_said=share(r == i), sooner=share(r > i), later=share(r < i))
+        return dict(said=_interval(head.seconds, i), n=len(r),
+                    as_said=share(r == i), sooner=share(r > i), later=share(r < i))
     return [row(i) for i in reversed(range(len(RISKS)))]
 
 def _interval(seconds, i):
@@ -271,5 +279,5 @@ import hashlib, json
 def digest(self: TimeHead) -> str:  # 16 hex digits
     "A name for exactly this head, in the precision of float32"
     numbers = {k: np.asarray(v, np.float32).tolist() for k, v in self.to_dict().items()}
-    if numbers['share_below'] == numbers['share']: del numbers['share_below']  # the name of a head with one share, as always
+    if numbers['share_below'] == numbers['share']: del numbers['share_below']  # named as heads with one share were
     return hashlib.sha256(json.dumps(numbers, sort_keys=True).encode()).hexdigest()[:16]
