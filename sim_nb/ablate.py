@@ -350,6 +350,7 @@ def run_key(
     text = json.dumps([d, getattr(middle, '__qualname__', None), data], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
+# %% ../nbs/70_ablate.ipynb #969c3792
 def fit_seeds(
     cfg,              # SimConfig
     seeds=5,          # how many, from `training.seed` on, or a list of seeds
@@ -360,7 +361,8 @@ def fit_seeds(
     log=None,         # function of one line of text
 ) -> list:            # one dict per seed, see `fit_once`
     "The same run with several seeds"
-    if cfg.training.init_from: raise ConfigError("training.init_from: the rows of a comparison all start from fresh weights. Leave it empty")
+    if cfg.training.init_from: raise ConfigError(
+        "training.init_from: the rows of a comparison all start from fresh weights. Leave it empty")
     splits = splits or Splits()
     seeds = range(cfg.training.seed, cfg.training.seed + seeds) if isinstance(seeds, int) else seeds
     (parts, data), res = splits(cfg), []

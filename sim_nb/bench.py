@@ -15,7 +15,6 @@ __all__ = ['PARTS', 'REFERENCES', 'SIDES', 'in_turns', 'Row', 'no_row', 'rate_ro
 
 # %% ../nbs/71_bench.ipynb #4f087c2a
 from .cli import sim_bench
-from .encode import one_thread
 
 # %% ../nbs/71_bench.ipynb #9c75608f
 if __name__ == '__main__' and __spec__: raise SystemExit(sim_bench())  # python -m sim_nb.bench

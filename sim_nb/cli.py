@@ -190,8 +190,8 @@ CONFIG = word('--config', 'path of a YAML file, or the name of a packaged config
 SET = word('--set', 'change a setting, e.g. training.lr=3e-4', nargs='+', action='extend', default=[],
            metavar='KEY=VALUE')
 OPEN_AS = SET.but(help='open the data otherwise than in training, e.g. data.dataset_kwargs.camera=rear')
-TRUST = word('--trust-code', 'import the dataset class that the checkpoint or the run names, also when it is not one of sim_nb',
-             action='store_true')
+TRUST = word('--trust-code', 'import the dataset class that the checkpoint or the run names, '
+             'also when it is not one of sim_nb', action='store_true')
 THREADS = word('--threads', 'CPU threads; default: what torch takes', type=positive, metavar='N')
 
 # %% ../nbs/06_cli.ipynb #66adf3e5
@@ -218,8 +218,10 @@ sim_world = Command('sim_world', 'world:main', 'Make a dataset of rover drives',
 # %% ../nbs/06_cli.ipynb #37b4dbd7
 GUARDS, DRIVER_NAMES = ('none', 'guard', 'slow', 'oracle'), ('careless', 'expert')
 
-sim_drive = Command('sim_drive', 'closed_loop:main', 'Drive in a closed loop and count the accidents, with and without a guard',
-    CHECKPOINT.but(help='a checkpoint file, or a run folder and then its best one; --guard guard needs it', required=False),
+sim_drive = Command('sim_drive', 'closed_loop:main',
+    'Drive in a closed loop and count the accidents, with and without a guard',
+    CHECKPOINT.but(help='a checkpoint file, or a run folder and then its best one; --guard guard needs it',
+                   required=False),
     word('--episodes', 'how many drives, each in a scene of its own (default 60)', type=int, default=60),
     word('--seed', 'another seed gives other scenes (default 77)', type=int, default=77),
     choice('--driver', DRIVER_NAMES, 'who drives (default careless)', default='careless'),
@@ -233,10 +235,12 @@ sim_drive = Command('sim_drive', 'closed_loop:main', 'Drive in a closed loop and
     word('--film', 'one scene without and with the guard, side by side: an .mp4, .html or .png', metavar='FILE'))
 
 # %% ../nbs/06_cli.ipynb #d56b2aa1
-sim_stress = Command('sim_stress', 'stress:main', 'The same drives with worse pictures, broken sensors, other weather, and one doubt less',
-    CHECKPOINT.but(help='a checkpoint file, or a run folder and then its best one; --guard guard needs it', required=False),
-    word('--cells', 'CONDITION, or CONDITION-DOUBT without this doubt, such as fog or clear-unsure; default: all conditions, and every doubt once',
-         nargs='+', default=[], metavar='CELL'),
+sim_stress = Command('sim_stress', 'stress:main',
+    'The same drives with worse pictures, broken sensors, other weather, and one doubt less',
+    CHECKPOINT.but(help='a checkpoint file, or a run folder and then its best one; --guard guard needs it',
+                   required=False),
+    word('--cells', 'CONDITION, or CONDITION-DOUBT without this doubt, such as fog or clear-unsure; '
+         'default: all conditions, and every doubt once', nargs='+', default=[], metavar='CELL'),
     word('--episodes', 'how many drives a cell, each in a scene of its own (default 60)', type=positive, default=60),
     word('--seed', 'another seed gives other scenes (default 77)', type=int, default=77),
     choice('--driver', DRIVER_NAMES, 'who drives (default careless)', default='careless'),
@@ -247,9 +251,11 @@ sim_stress = Command('sim_stress', 'stress:main', 'The same drives with worse pi
 
 # %% ../nbs/06_cli.ipynb #8a415168
 sim_check = Command('sim_check', 'check:main', 'Look for defects, contradictions and leaks in a dataset.',
-    [word('drives', 'folder of a LeRobot dataset, of drives with a CSV each, or of one drive', nargs='?', metavar='DRIVES'),
+    [word('drives', 'folder of a LeRobot dataset, of drives with a CSV each, or of one drive', nargs='?',
+          metavar='DRIVES'),
      DATA.but(help='the same, as the other commands say it', required=False)],
-    word('--write-map', 'propose DRIVES/sim_data.yaml, which says what the columns mean; every command finds it there', action='store_true'),
+    word('--write-map', 'propose DRIVES/sim_data.yaml, which says what the columns mean; '
+         'every command finds it there', action='store_true'),
     word('--force', 'with --write-map: also over a file that is there', action='store_true'),
     word('--against', 'other splits, to look for leaks', nargs='+', default=[], metavar='SPLIT'),
     word('--out', 'report to write: an .html page, or the findings as .json', type=report_file),
@@ -292,7 +298,8 @@ sim_train = Command('sim_train', 'train:main',
     'Train a SIM from a config, or resume a run. Without --config and --resume: the quickstart.',
     [CONFIG.but(help='path of a YAML file, or the name of a packaged config such as sim_v0.yaml'),
      word('--resume', 'resume the run in this folder', metavar='RUN')],
-    word('--data', 'folder of your drives: data.train_split_path, with the config rover_lerobot unless --config names one', metavar='DRIVES'),
+    word('--data', 'folder of your drives: data.train_split_path, with the config rover_lerobot '
+         'unless --config names one', metavar='DRIVES'),
     SET, TRUST,
     word('--init-from', 'start from the weights of this run or checkpoint file (training.init_from)', metavar='RUN'),
     word('--stop-after', 'stop when epoch N is done', type=positive, metavar='N'),
@@ -309,19 +316,23 @@ sim_eval = Command('sim_eval', 'inference:eval_main', 'Metrics of a checkpoint o
     CHECKPOINT, DATA, DEVICE, BACKEND, BATCH_SIZE, OPEN_AS, TRUST)
 
 sim_export = Command('sim_export', 'rover:main',
-    'Write a trained model as a folder that runs on a robot, without torch: ONNX graphs, checked against the model, and sim_rover.py.',
+    'Write a trained model as a folder that runs on a robot, without torch: '
+    'ONNX graphs, checked against the model, and sim_rover.py.',
     CHECKPOINT, word('--out', 'folder to write; an earlier export there is replaced', required=True),
     word('--data', 'held-out windows that judge the 8-bit graph; opened by the class that opened the training data'),
     choice('--precision', ('fp32', 'both'), 'both: also a graph with 8-bit weights in the LLM', default='both'),
     word('--least', 'smallest share of equal answers of the 8-bit graph', type=float, default=.995),
     word('--windows', 'windows of --data to judge by; default: all', type=int),
-    word('--graphs-only', 'leave out the half for a robot: encoder, guard, recorded pushes and sim_rover.py', action='store_true'),
+    word('--graphs-only', 'leave out the half for a robot: encoder, guard, recorded pushes and sim_rover.py',
+         action='store_true'),
     word('--encoder', 'with --graphs-only: write the vision encoder too', action='store_true'), OPEN_AS, TRUST)
 
 # %% ../nbs/06_cli.ipynb #107b2a17
-sim_watch = Command('sim_watch', 'watch:main', 'Play a recorded drive through a trained model: every frame with its decision.',
+sim_watch = Command('sim_watch', 'watch:main',
+    'Play a recorded drive through a trained model: every frame with its decision.',
     CHECKPOINT, DATA, word('--drive', 'its name or number, such as ep003; default: the first'),
-    word('--out', 'file to write: .mp4, .html, .png (a strip of moments) or .rrd (for the Rerun viewer)', required=True), DEVICE, BACKEND,
+    word('--out', 'file to write: .mp4, .html, .png (a strip of moments) or .rrd (for the Rerun viewer)',
+         required=True), DEVICE, BACKEND,
     choice('--encoder', ways('encoder'), 'how to encode frames (default torch)', default='torch'),
     word('--width', 'of the picture, pixels (default 480)', type=positive, default=480), OPEN_AS, TRUST)
 
@@ -395,6 +406,7 @@ def seconds_text(s):
     "12 s, 3 min, 2.5 h"
     return f'{s:.0f} s' if s < 100 else f'{s/60:.0f} min' if s < 6000 else f'{s/3600:.1f} h'
 
+# %% ../nbs/06_cli.ipynb #17d282eb
 class Meter:
     "How many of how many, how fast, and how long it will take"
     def __init__(self,
@@ -411,13 +423,15 @@ class Meter:
         self.next = self.start + FIRST_S
         if show and (is_live() if live is None else live):
             from tqdm.auto import tqdm
-            self.bar = tqdm(total=total, initial=done, desc=what, unit=unit, delay=1, mininterval=.3, dynamic_ncols=True, leave=False)
+            self.bar = tqdm(total=total, initial=done, desc=what, unit=unit, delay=1, mininterval=.3,
+                            dynamic_ncols=True, leave=False)
 
     def text(self):
         "One line, under 80 characters"
         rate = (self.done - self.before)/max(time.monotonic() - self.start, 1e-9)
         of = f'{self.done:,}' + (f' of {self.total:,}' if self.total else '')
-        left = f', {seconds_text((self.total - self.done)/rate)} left' if self.total and rate and self.done < self.total else ''
+        known = self.total and rate and self.done < self.total
+        left = f', {seconds_text((self.total - self.done)/rate)} left' if known else ''
         return f'{self.what[:24]}: {of} {self.unit}, {rate:.3g} a second{left}'
 
     def update(self, n=1):
@@ -433,6 +447,7 @@ class Meter:
     def __enter__(self): return self
     def __exit__(self, *_): self.close()
 
+# %% ../nbs/06_cli.ipynb #c56e8edc
 def metered(
     items,        # to walk through
     total=None,   # how many there are; None: as many as `len` says

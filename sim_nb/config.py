@@ -88,13 +88,17 @@ class DataConfig(Section):
     dataset_class_path: str = Field(description='import path of a `SimDataset` class')
     train_split_path: str = Field(min_length=1, description='given to the class for training')
     split_off: float = Field(0., ge=0, lt=.5, allow_inf_nan=False,
-        description='where no drives are named for validation: share of the training drives for it, and as many for testing; 0: none')
-    val_split_path: str|None = Field(None, min_length=1, validate_default=True, description='given to the class for validation; empty: see `split_off`')
-    test_split_path: str|None = Field(None, min_length=1, description='given to the class for testing; empty: see `split_off`')
+        description='where no drives are named for validation: share of the training drives for it, and as many for '
+                    'testing; 0: none')
+    val_split_path: str|None = Field(None, min_length=1, validate_default=True,
+        description='given to the class for validation; empty: see `split_off`')
+    test_split_path: str|None = Field(None, min_length=1,
+        description='given to the class for testing; empty: see `split_off`')
     dataset_kwargs: dict = Field({}, description='more arguments for the class, for every split')
     mirror: bool = Field(False, description='train on the mirror image of every window too; needs raw frames')
     look_ahead_s: float = Field(0., ge=0, allow_inf_nan=False,
-        description='train on the highest risk within the next so many seconds, to be warned earlier; validation and testing stay with the risk of the moment')
+        description='train on the highest risk within the next so many seconds, to be warned earlier; '
+                    'validation and testing stay with the risk of the moment')
     batch_size: int = Field(32, ge=1, description='windows per step; 8 to 16 with raw frames')
     num_workers: int = Field(0, ge=0, description='loader processes; 0 suits cached features')
 
@@ -112,8 +116,8 @@ class DataConfig(Section):
         "The splits that there are; `own`: those that are split off from the training drives"
         off = [k for k in ('val', 'test') if getattr(self, f'{k}_split_path') is None]
         if self.val_split_path or not self.split_off: off = []  # who names validation drives has shared them out
-        return off if own else [k for k in ('train', 'val', 'test') if k in off or getattr(self, f'{k}_split_path') is not None]
-
+        if own: return off
+        return [k for k in ('train', 'val', 'test') if k in off or getattr(self, f'{k}_split_path') is not None]
 
 # %% ../nbs/02_config.ipynb #7efda8a1
 class ModelConfig(Section):
@@ -185,14 +189,14 @@ class TrainingConfig(Section):
     alarm_budget: float = Field(.05, gt=0, lt=1,
         description='share of the validation windows below high that may alarm')
     tracker: Literal['none', 'tensorboard', 'wandb'] = Field('none',
-        description='where the course of the training is shown, too; wandb stays offline unless WANDB_MODE says otherwise')
+        description='where the course of the training is shown, too; '
+                    'wandb stays offline unless WANDB_MODE says otherwise')
     _paths = field_validator('init_from', mode='before')(_path_to_str)
 
     @field_validator('risk_seconds')
     def _falling(v):
         if len(v) == 3 and v[0] > v[1] > v[2] > 0: return v
         raise ValueError('expected three falling numbers of seconds above 0, for low, medium and high')
-
 
 # %% ../nbs/02_config.ipynb #b1504b7f
 class OutputConfig(Section):
@@ -365,8 +369,8 @@ def check_class(
     mod = path.rpartition('.')[0]
     if trusted or is_ours(path) or mod in sys.modules: return path
     raise UntrustedClass(
-        f"{source} names the dataset class {path!r}, which is not one of sim_nb: to open it would run the code of the module {mod!r}. "
-        f"It was not run. If you trust it, say so: --set data.dataset_class_path={path}, or --trust-code")
+        f"{source} names the dataset class {path!r}, which is not one of sim_nb: "
+        f"to open it would run the code of the module {mod!r}. It was not run. If you trust it, say so: --set data.dataset_class_path={path}, or --trust-code")
 
 # %% ../nbs/02_config.ipynb #e2c17b17
 CODE_KEYS = ('auto_map', 'custom_pipelines', 'quantization_config', 'kernel_config', 'use_kernels', 'custom_generate')
@@ -377,15 +381,23 @@ def check_network_config(
     name,        # of the network, for the error
 ) -> dict:       # the same
     "Refuse a config that names code, a kernel of a hub, or a size that no network has"
-    if not isinstance(cfg, dict): raise ConfigError(f"{name}, config.json: expected a mapping, got {type(cfg).__name__}")
+    if not isinstance(cfg, dict): raise ConfigError(
+        f"{name}, config.json: expected a mapping, got {type(cfg).__name__}")
     for k, v in check_tree(cfg, f'{name}, config.json').items():
-        words = v.values() if isinstance(v, dict) else [v]
-        if k in CODE_KEYS and v or k.endswith(('attn_implementation', 'experts_implementation')) and not {*map(str, words)} <= {*map(str, ATTENTIONS)}:
-            raise ConfigError(f"{name}, config.json: {k} is {v!r}, it names code or a kernel, which is never run from here: remove it")
+        if _names_code(k, v): raise ConfigError(
+            f"{name}, config.json: {k} is {v!r}, it names code or a kernel, which is never run from here: remove it")
         if isinstance(v, dict): check_network_config(v, name)
-        if type(v) is int and (v > 1000 and 'layer' in k or v > 10**8 and any(o in k for o in ('size', 'dim', 'embd', 'inner', 'head', 'position'))):
+        wide = any(o in k for o in ('size', 'dim', 'embd', 'inner', 'head', 'position'))
+        if type(v) is int and (v > 1000 and 'layer' in k or v > 10**8 and wide):
             raise ConfigError(f"{name}, config.json: {k} is {v}, larger than that of any network")
     return cfg
+
+def _names_code(key, value):
+    "Would an entry of a config run something that is not in the network's own package?"
+    if key in CODE_KEYS: return bool(value)
+    if not key.endswith(('attn_implementation', 'experts_implementation')): return False
+    words = value.values() if isinstance(value, dict) else [value]
+    return not {*map(str, words)} <= {*map(str, ATTENTIONS)}
 
 # %% ../nbs/02_config.ipynb #2127da71
 def _config_dir(): return Path(str(importlib.resources.files('sim_nb')))/'configs'
@@ -424,7 +436,8 @@ def load_config(
     try: cfg = SimConfig(**_overridden(d, overrides))
     except ConfigError as e: raise ConfigError(f"{p} cannot be used:\n{e}") from None
     said = trust_code or 'data.dataset_class_path' in _keys(overrides)
-    if p.name == 'config_resolved.yaml': check_class(cfg.data.dataset_class_path, p, said)  # of a run: may be a stranger's
+    if p.name == 'config_resolved.yaml':  # of a run: may be a stranger's
+        check_class(cfg.data.dataset_class_path, p, said)
     return cfg
 
 def _keys(overrides):
@@ -433,7 +446,8 @@ def _keys(overrides):
     return {str(o).partition('=')[0].strip() for o in overrides or ()}
 
 # %% ../nbs/02_config.ipynb #5c3e0002
-SCHEMA = Path(__file__).parent/'configs'/'sim_config.schema.json' if '__file__' in globals() else Path('../sim_nb/configs/sim_config.schema.json').resolve()
+_home = Path(__file__).parent if '__file__' in globals() else Path('../sim_nb').resolve()
+SCHEMA = _home/'configs'/'sim_config.schema.json'
 
 def config_schema() -> dict:  # JSON schema, draft 2020-12
     "What a config may hold, for editors"

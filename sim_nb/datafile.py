@@ -40,25 +40,30 @@ def split_unit(
 # %% ../nbs/08_datafile.ipynb #d37fe7a3
 NAME = 'sim_data.yaml'
 
+_TEXT, _SECONDS = dict(default=None, min_length=1), dict(default=None, gt=0, allow_inf_nan=False)
+
 class DataFile(BaseModel):
     "What a data file may say"
     model_config = ConfigDict(extra='forbid', strict=True)
-    table: str|None = Field(None, min_length=1, description='name of the CSV in the folder of each drive; else frames.csv')
-    picture: str|None = Field(None, min_length=1, description='column with the name of the picture; else frame, or the order of the names')
-    picture_folder: str|None = Field(None, min_length=1, description='where the pictures are, in the folder of the drive')
-    time: str|None = Field(None, min_length=1, description='column with the time, such as `t_ms in ms`; else timestamp, in seconds')
-    fps: float|None = Field(None, gt=0, allow_inf_nan=False, description='rows per second, where no column says the time')
+    table: str|None = Field(**_TEXT, description='name of the CSV in the folder of each drive; else frames.csv')
+    picture: str|None = Field(**_TEXT,
+        description='column with the name of the picture; else frame, or the order of the names')
+    picture_folder: str|None = Field(**_TEXT, description='where the pictures are, in the folder of the drive')
+    time: str|None = Field(**_TEXT,
+        description='column with the time, such as `t_ms in ms`; else timestamp, in seconds')
+    fps: float|None = Field(**_SECONDS, description='rows per second, where no column says the time')
     telemetry: str|dict[str, str|int|float|None]|None = Field(None,
-        description='channel: source, such as `acc_x in g`, `-acc_z * 9.81`, or 0 for a sensor that is not there; or a preset')
+        description='channel: source, such as `acc_x in g`, `-acc_z * 9.81`, or 0 for a sensor that is not there; '
+                    'or a preset')
     labels: dict[str, str|dict|None]|None = Field(None,
         description='head: column, or {column: .., map: {VALUE: CLASS}}, or null when nothing labels it')
     derive_action: dict|None = Field(None, description='actions from the commanded velocities, see `ActionRule`')
-    camera: str|None = Field(None, min_length=1, description='camera of a LeRobot dataset with several')
+    camera: str|None = Field(**_TEXT, description='camera of a LeRobot dataset with several')
     match: Literal['both', 'time', 'count']|None = Field(None, description='which frame of a video belongs to a row')
-    spacing_s: float|None = Field(None, gt=0, allow_inf_nan=False, description='seconds between the frames of a window')
-    stride_s: float|None = Field(None, gt=0, allow_inf_nan=False, description='seconds between the ends of windows')
+    spacing_s: float|None = Field(**_SECONDS, description='seconds between the frames of a window')
+    stride_s: float|None = Field(**_SECONDS, description='seconds between the ends of windows')
     image_size: int|list[int]|None = Field(None, description='scale pictures to this size: pixels, or [height, width]')
-    tolerance_s: float|None = Field(None, gt=0, allow_inf_nan=False, description='how far a frame may be from its time, seconds')
+    tolerance_s: float|None = Field(**_SECONDS, description='how far a frame may be from its time, seconds')
     on_drop: Literal['error', 'skip']|None = Field(None, description='what a missing frame is')
     on_limit: Literal['error', 'skip', 'keep']|None = Field(None, description='what a reading beyond its limit is')
 
@@ -73,7 +78,8 @@ def _mistake(e):
     key = '.'.join(str(o) for o in e['loc'] if not re.search(r'[\[,]|^(str|int|float|dict|list)$', str(o)))
     if e['type'] == 'extra_forbidden':
         if key.endswith('class_path'): return f'{key}: a class stands in a config, never beside the data'
-        return f"{key}: unknown key, {did_you_mean(key, DataFile.model_fields) or 'known: ' + ', '.join(DataFile.model_fields)}"
+        known = 'known: ' + ', '.join(DataFile.model_fields)
+        return f"{key}: unknown key, {did_you_mean(key, DataFile.model_fields) or known}"
     want = _WORDS.get(e['type']) or re.sub('^Input should be ', '', e['msg'])
     return f"{key}: expected {want}, got {e['input']!r} of type {type(e['input']).__name__}"
 
@@ -83,20 +89,28 @@ def _types(d):
     except ValidationError as e: errors = e.errors()
     by = {}
     for o in errors: by.setdefault(_mistake(o).split(':')[0], []).append(_mistake(o))
-    return [o[0] if len(o) == 1 else ' or '.join([o[0].split(', got ')[0], *(x.split('expected ')[-1].split(', got ')[0] for x in o[1:-1]),
-                                                   o[-1].split('expected ')[-1]]) for o in by.values()]
+    return [_either(o) for o in by.values()]
+
+def _either(lines):
+    "'a: expected b, got c' for each type that a key may have, as one line"
+    if len(lines) == 1: return lines[0]
+    first, *rest = lines
+    rest = [o.split('expected ')[-1] for o in rest]
+    return ' or '.join([first.split(', got ')[0], *(o.split(', got ')[0] for o in rest[:-1]), rest[-1]])
 
 # %% ../nbs/08_datafile.ipynb #a4ff1c46
 def _names(d):
     "Channels, heads, classes and units that nobody knows, and what was left blank"
     channels, res = {c.name: c for c in CHANNELS}, []
     def known(key, name, names):
-        if name not in names: res.append(f"{key}.{name}: unknown, {did_you_mean(name, names) or 'known: ' + ', '.join(map(str, names))}")
+        every = 'known: ' + ', '.join(map(str, names))
+        if name not in names: res.append(f"{key}.{name}: unknown, {did_you_mean(name, names) or every}")
         return name in names
     tel, labels = d.get('telemetry'), d.get('labels')
     for k, v in tel.items() if isinstance(tel, dict) else ():
         if k == 'preset' or not known('telemetry', k, channels): continue
-        if v is None: res.append(f'telemetry.{k}: blank, name the column of the {channels[k].meaning}, or 0 for a sensor that is not there')
+        if v is None: res.append(f'telemetry.{k}: blank, name the column of the {channels[k].meaning}, '
+                                 'or 0 for a sensor that is not there')
         else: res += _unit_mistake(f'telemetry.{k}', v, channels[k].unit)
     res += _unit_mistake('time', d.get('time'), 's')
     for k, v in labels.items() if isinstance(labels, dict) else ():
@@ -112,13 +126,17 @@ def _unit_mistake(key, text, unit):
 def _map_mistakes(key, entry, classes):
     "What is wrong with {column: .., map: ..}"
     odd = [f"{key}.{k}: unknown, expected column and map" for k in entry if k not in ('column', 'map')]
-    if not isinstance(entry.get('column'), str): odd.append(f'{key}.column: expected the name of a column, got {entry.get("column")!r}')
-    if not isinstance(entry.get('map'), dict) or not entry['map']: return [*odd, f'{key}.map: expected VALUE: CLASS, got {entry.get("map")!r}']
-    for value, c in entry['map'].items():
+    column, to, names = entry.get('column'), entry.get('map'), ', '.join(classes)
+    if not isinstance(column, str): odd.append(f'{key}.column: expected the name of a column, got {column!r}')
+    if not isinstance(to, dict) or not to: return [*odd, f'{key}.map: expected VALUE: CLASS, got {to!r}']
+    number = lambda c: type(c) is int and (c == IGNORE_INDEX or 0 <= c < len(classes))
+    for value, c in to.items():
         at = f'{key}.map.{value}'
-        if c is None: odd.append(f"{at}: blank, write the class that it means ({', '.join(classes)}), or {IGNORE_INDEX} for no label")
-        elif not (c in classes if isinstance(c, str) else type(c) is int and (c == IGNORE_INDEX or 0 <= c < len(classes))):
-            odd.append(f"{at}: expected {', '.join(classes)} or {IGNORE_INDEX}, got {c!r}. {did_you_mean(c, classes).capitalize()}".rstrip('. '))
+        if c is None: odd.append(
+            f"{at}: blank, write the class that it means ({names}), or {IGNORE_INDEX} for no label")
+        elif not (c in classes if isinstance(c, str) else number(c)):
+            near = did_you_mean(c, classes).capitalize()
+            odd.append(f"{at}: expected {names} or {IGNORE_INDEX}, got {c!r}. {near}".rstrip('. '))
     return odd
 
 # %% ../nbs/08_datafile.ipynb #8f7079f3
@@ -127,7 +145,8 @@ def check_data_file(
     where,     # what to call it in the error
 ) -> dict:     # the same, without what is empty
     "Refuse a data file with mistakes; all of them are named"
-    if not isinstance(d, dict): raise ConfigError(f"{where}: expected a mapping of {', '.join(DataFile.model_fields)}, got {type(d).__name__}")
+    if not isinstance(d, dict): raise ConfigError(
+        f"{where}: expected a mapping of {', '.join(DataFile.model_fields)}, got {type(d).__name__}")
     wrong = _types({str(k): v for k, v in d.items()}) + _names(d)
     if wrong: raise ConfigError(f"{where} cannot be used:\n" + '\n'.join(wrong))
     return {k: v for k, v in d.items() if v is not None}
@@ -163,8 +182,9 @@ class Described:
     ):
         self.file = find_data_file(path)
         self.said = read_data_file(self.file) if self.file else {}
+        what = 'a LeRobot dataset' if 'table' in has_not else 'a folder of pictures'
         if odd := [k for k in has_not if k in self.said]: raise ConfigError(
-            f"{self.file}: {', '.join(odd)}: {path} is {'a LeRobot dataset' if 'table' in has_not else 'a folder of pictures'}, which has none: take it out")
+            f"{self.file}: {', '.join(odd)}: {path} is {what}, which has none: take it out")
         given = {k: v for k, v in given.items() if v is not None}
         self.used = {k: v for k, v in self.said.items() if k not in given}
         self.options = self.used | given

@@ -14,9 +14,13 @@ from .labels import CHANNELS, HEADS, IGNORE_INDEX, did_you_mean
 from .datafile import UNITS
 
 # %% ../nbs/09_guess.ipynb #27078b3b
-_UNIT_WORDS = {'m/s2': r'm/?_?s\^?2|mps2|ms2|m/s²', 'mg': r'mg', 'g': r'g', 'mdeg/s': r'mdps', 'deg/s': r'dps|deg/?_?s?|degrees?', 'rad/s': r'rad/?_?s?|rps|radians?',
-               'km/h': r'km/?_?p?h|kmph|kph', 'mph': r'mph', 'cm/s': r'cm/?_?s|cmps', 'mm/s': r'mm/?_?s|mmps', 'm/s': r'm/?_?s|mps',
-               'ms': r'ms|millis|msecs?|milliseconds?', 'us': r'us|micros|usecs?|microseconds?', 'ns': r'ns|nanos|nsecs?|nanoseconds?', 's': r's|secs?|seconds?'}
+_UNIT_WORDS = {  # unit -> how names of columns say it
+    'm/s2': r'm/?_?s\^?2|mps2|ms2|m/s²', 'mg': r'mg', 'g': r'g', 'mdeg/s': r'mdps',
+    'deg/s': r'dps|deg/?_?s?|degrees?', 'rad/s': r'rad/?_?s?|rps|radians?',
+    'km/h': r'km/?_?p?h|kmph|kph', 'mph': r'mph',
+    'cm/s': r'cm/?_?s|cmps', 'mm/s': r'mm/?_?s|mmps', 'm/s': r'm/?_?s|mps',
+    'ms': r'ms|millis|msecs?|milliseconds?', 'us': r'us|micros|usecs?|microseconds?',
+    'ns': r'ns|nanos|nsecs?|nanoseconds?', 's': r's|secs?|seconds?'}
 
 def named_unit(
     column,        # its name
@@ -34,7 +38,8 @@ def name_words(
     text = re.sub(rf'[_ .(-](?:{"|".join(_UNIT_WORDS.values())})\)?$', '', inner[1] if inner else column, flags=re.I)
     return [o for o in map(str.lower, re.findall('[A-Z]?[a-z]+|[A-Z]+', text)) if o not in _DEVICE]
 
-_DEVICE = set('imu mpu bno sensor data raw body base link odom odometry msg twist robot rover state observation value filtered cmd'.split())
+_DEVICE = set('imu mpu bno sensor data raw body base link odom odometry msg twist robot rover state observation '
+              'value filtered cmd'.split())
 
 # %% ../nbs/09_guess.ipynb #c6675c5a
 _ACC, _GYRO = set('a acc accel accelerometer acceleration'.split()), set('g gyr gyro gyroscope omega angular'.split())
@@ -46,11 +51,12 @@ def named_channel(
     "The channel that a column's name means"
     words = _split(column)
     axis = [o for o in words if o in 'xyz']
-    kinds = set(words) - set(axis)
+    kinds, rates = set(words) - set(axis), {'rate', 'vel', 'velocity', 'speed'}
     if len(axis) == 1 and kinds & _ACC and kinds <= _ACC | {'linear', 'lin'}: return 'a' + axis[0]
-    if len(axis) == 1 and kinds & (_GYRO | {'w'}) and kinds <= _GYRO | {'w', 'rate', 'vel', 'velocity', 'speed'}: return 'g' + axis[0]
-    if not axis and kinds & _TURN and kinds <= _TURN | {'rate', 'vel', 'velocity', 'speed', 'left', 'wheel'}: return 'w'
-    if axis in ([], ['x']) and kinds & _SPEED and kinds <= _SPEED | {'forward', 'linear', 'lin', 'wheel', 'ground'}: return 'v'
+    if len(axis) == 1 and kinds & (_GYRO | {'w'}) and kinds <= _GYRO | {'w'} | rates: return 'g' + axis[0]
+    if not axis and kinds & _TURN and kinds <= _TURN | rates | {'left', 'wheel'}: return 'w'
+    if axis not in ([], ['x']) or not kinds & _SPEED: return None
+    if kinds <= _SPEED | {'forward', 'linear', 'lin', 'wheel', 'ground'}: return 'v'
 
 def _split(column):
     "Words, with `accx` as `acc`, `x`"
@@ -81,12 +87,15 @@ def time_unit(
     return next((u for u in ('s', 'ms', 'us', 'ns') if .005 <= step*UNITS[u][1] <= 2), None)
 
 # %% ../nbs/09_guess.ipynb #94afcf98
-_HEAD_WORDS = dict(risk='risk danger hazard severity threat', reason='reason cause why because', action='action manoeuvre maneuver decision command')
+_HEAD_WORDS = dict(risk='risk danger hazard severity threat', reason='reason cause why because',
+                   action='action manoeuvre maneuver decision command')
 _CLASS_WORDS = dict(
-    none='no safe ok free clear', low='lo minor slight', medium='mid med moderate', high='hi danger dangerous critical severe',
-    human='person people pedestrian man woman child', obstacle='object wall rock thing', tight_space='tight narrow', unknown='other unclear unsure',
-    **{'continue': 'go forward fwd drive straight keep'}, slow='slower slow_down slowdown careful', stop='halt brake hold', reverse='back backward backwards rev',
-    turn_left='left', turn_right='right')
+    none='no safe ok free clear', low='lo minor slight', medium='mid med moderate',
+    high='hi danger dangerous critical severe',
+    human='person people pedestrian man woman child', obstacle='object wall rock thing', tight_space='tight narrow',
+    unknown='other unclear unsure',
+    **{'continue': 'go forward fwd drive straight keep'}, slow='slower slow_down slowdown careful',
+    stop='halt brake hold', reverse='back backward backwards rev', turn_left='left', turn_right='right')
 
 def meant_class(
     word,      # value of a label column
@@ -116,12 +125,13 @@ def label_entry(col, x, head):
     classes = HEADS[head].classes
     if not n or len(n) > 20: return None
     if all(isinstance(o, int) for o in n):
-        if set(n) <= set(range(len(classes))) and not set(n) <= {0, 1}: return col, 'numbers of classes: ' + ', '.join(f'{i} {c}' for i, c in enumerate(classes)), []
+        if set(n) <= set(range(len(classes))) and not set(n) <= {0, 1}:
+            return col, 'numbers of classes: ' + ', '.join(f'{i} {c}' for i, c in enumerate(classes)), []
         to = dict.fromkeys(sorted(n))
     else: to = {o: meant_class(o, head) if isinstance(o, str) else None for o in sorted(n, key=str)}
     if all(str(k).lower() == v for k, v in to.items()): return col, f'{sum(n.values())} rows with a label', []
-    blank = [k for k, v in to.items() if v is None]
-    todo = [f"labels.{head}.map: {k} ({n[k]} rows) is no class: write what it means ({', '.join(classes)}), or {IGNORE_INDEX} for no label" for k in blank]
+    todo = [f"labels.{head}.map: {k} ({n[k]} rows) is no class: write what it means ({', '.join(classes)}), "
+            f"or {IGNORE_INDEX} for no label" for k, v in to.items() if v is None]
     return dict(column=col, map=to), f'{sum(n.values())} rows with a label', todo
 
 def _value(o):
@@ -141,21 +151,25 @@ class Proposal:
 
     def text(self):
         "The file, with comments"
-        lines = ['# How the drives beside this file are read; every command finds it. Proposed by sim_check --write-map: look it over.']
+        lines = ['# How the drives beside this file are read; every command finds it. '
+                 'Proposed by sim_check --write-map: look it over.']
         for k, v in self.entries.items():
             lines += [f'{k}:', *self._lines(k, v)] if isinstance(v, dict) else [self._line(k, k, v)]
         if self.unread: lines.append('# not read: ' + ', '.join(self.unread))
         return '\n'.join(lines) + '\n'
 
     def _line(self, key, name, v, indent=''):
-        value = '' if v is None and key not in self.none else ' ' + yaml.safe_dump(v, default_flow_style=True, width=10**6, allow_unicode=True).removesuffix('...\n').strip()
+        value = yaml.safe_dump(v, default_flow_style=True, width=10**6, allow_unicode=True).removesuffix('...\n')
+        value = '' if v is None and key not in self.none else ' ' + value.strip()
         line = f'{indent}{yaml.safe_dump(name).removesuffix("...").split(chr(10))[0]}:{value}'
         return f'{line:34}  # {self.notes[key]}' if key in self.notes else line
 
     def _lines(self, key, d, indent='  '):
         for k, v in d.items():
-            if isinstance(v, dict): yield f'{indent}{k}:' + (f'  # {self.notes[key + "." + str(k)]}' if f'{key}.{k}' in self.notes else ''); yield from self._lines(f'{key}.{k}', v, indent + '  ')
-            else: yield self._line(f'{key}.{k}', k, v, indent)
+            at = f'{key}.{k}'
+            if not isinstance(v, dict): yield self._line(at, k, v, indent); continue
+            yield f'{indent}{k}:' + (f'  # {self.notes[at]}' if at in self.notes else '')
+            yield from self._lines(at, v, indent + '  ')
 
     @property
     def none(self): return {f'labels.{k}' for k in HEADS}  # there null says: no label
@@ -170,19 +184,24 @@ def _floats(x):
 def guess_time(p, drives, nums):
     "The column that grows in every drive: by its name first"
     grows = [k for k in nums if all((np.diff(_floats(d[k])) > 0).all() for d in drives if len(d[k]) > 1)]
-    said = lambda k: bool(set(name_words(k)) & set('t time timestamp stamp ts clock epoch'.split())) or named_unit(k, 's') is not None
+    words = set('t time timestamp stamp ts clock epoch'.split())
+    said = lambda k: bool(set(name_words(k)) & words) or named_unit(k, 's') is not None
     found = sorted(grows, key=lambda k: (k != 'timestamp', not said(k)))
     found = [k for k in found if said(k)] or [k for k in found if not (np.diff(_floats(drives[0][k])) == 1).all()]
     if not found:
         near = [k for d in drives[:1] for k in d if said(k)]
-        p.todo.append('time: no column grows from row to row' + (f" ({', '.join(near)} looks like a time, but does not)" if near else '') + '. Name one (`time: t in ms`), or say fps: rows per second')
+        near = f" ({', '.join(near)} looks like a time, but does not)" if near else ''
+        p.todo.append(f'time: no column grows from row to row{near}. '
+                      'Name one (`time: t in ms`), or say fps: rows per second')
         return None
     k = found[0]
     step = float(np.median(np.concatenate([np.diff(_floats(d[k])) for d in drives])))
     unit = named_unit(k, 's') or time_unit(step)
-    if unit is None: p.todo.append(f'time: {k} grows by {step:g} from row to row: in which unit? `time: {k} in ms`, or us, ns, s')
+    if unit is None: p.todo.append(
+        f'time: {k} grows by {step:g} from row to row: in which unit? `time: {k} in ms`, or us, ns, s')
     p.entries['time'] = k if unit in (None, 's') else f'{k} in {unit}'
-    p.notes['time'] = f'{step:g} from row to row' + (f': {unit}, {1/(step*UNITS[unit][1]):.3g} rows a second' if unit else '')
+    p.notes['time'] = f'{step:g} from row to row'
+    if unit: p.notes['time'] += f': {unit}, {1/(step*UNITS[unit][1]):.3g} rows a second'
     return k
 
 # %% ../nbs/09_guess.ipynb #165fe068
@@ -191,13 +210,17 @@ def guess_picture(p, drives, pictures):
     ends = lambda x: len(x) and all(str(o).lower().endswith(('.jpg', '.jpeg', '.png')) for o in x)
     found = [k for k in drives[0] if all(ends(d[k]) for d in drives)]
     if len(found) > 1: p.todo.append(f"picture: {', '.join(found)} all name pictures: keep one")
-    if not found: p.notes['picture'] = 'no column names pictures: they are taken in the order of the numbers in their names'; return None
+    if not found:
+        p.notes['picture'] = 'no column names pictures: they are taken in the order of the numbers in their names'
+        return None
     k, first = found[0], str(drives[0][found[0]][0])
     p.entries['picture'], p.notes['picture'] = k, f'such as {first}'
     if first in pictures: return k
     at = [o for o in pictures if o.endswith('/' + first)]
     if at: p.entries['picture_folder'] = at[0].removesuffix('/' + first)
-    else: p.todo.append(f"picture: {k} names {first}, which is not in the folder of its drive" + (f"; there is {pictures[0]}" if pictures else ''))
+    else:
+        there = f"; there is {pictures[0]}" if pictures else ''
+        p.todo.append(f"picture: {k} names {first}, which is not in the folder of its drive{there}")
     return k
 
 # %% ../nbs/09_guess.ipynb #71452e88
@@ -207,19 +230,24 @@ def guess_channels(p, nums):
     for k in nums:
         if c := named_channel(k): at.setdefault(c, []).append(k)
     left = [k for k in nums if not any(k in v for v in at.values())]
-    units = {'a': acc_unit(_stack(nums, at, 'a')), 'g': turn_unit(_stack(nums, at, 'g')), 'w': turn_unit(_stack(nums, at, 'w')), 'v': None}
+    units = {'a': acc_unit(_stack(nums, at, 'a')), **{k: turn_unit(_stack(nums, at, k)) for k in 'gw'}, 'v': None}
     for c in CHANNELS:
         key, cols = f'telemetry.{c.name}', at.get(c.name, [])
         if not cols: _no_column(p, c, at, left); continue
         k = cols[0]
-        if '*' in k or k.count('[') > 1 or k.startswith('-'): p.todo.append(f'{key}: the column {k!r} cannot be named here: rename it'); tel[c.name] = None; continue
+        if '*' in k or k.count('[') > 1 or k.startswith('-'):
+            p.todo.append(f'{key}: the column {k!r} cannot be named here: rename it')
+            tel[c.name] = None
+            continue
         said, seen = named_unit(k, c.unit), units[c.name[0]]
         unit = said or seen
         tel[c.name] = k if unit in (None, 'm/s2', 'rad/s', 'm/s') else f'{k} in {unit}'
         p.notes[key] = _why(c, nums[k], said, seen)
-        cols = [k] + [o for o in cols[1:] if np.nanmedian(np.abs(nums[o] - nums[k])) > .2*np.nanstd(nums[k])]  # others say the same
+        apart = lambda o: np.nanmedian(np.abs(nums[o] - nums[k])) > .2*np.nanstd(nums[k])  # else they say the same
+        cols = [k] + [o for o in cols[1:] if apart(o)]
         if len(cols) > 1: p.todo.append(f"{key}: {', '.join(cols)} look alike: {k} was taken")
-        if said and seen and said != seen: p.todo.append(f'{key}: the name {k} says {said}, its values look like {seen}')
+        if said and seen and said != seen:
+            p.todo.append(f'{key}: the name {k} says {said}, its values look like {seen}')
     _gravity(p, nums, at)
 
 def _stack(nums, at, kind):
@@ -231,7 +259,8 @@ def _why(c, x, said, seen):
     "Comment of a channel"
     x = x[np.isfinite(x)]
     span = f'{c.meaning}; {np.quantile(x, .01):.3g} to {np.quantile(x, .99):.3g}' if len(x) else c.meaning
-    return span + (f', {said} by its name' if said else f', {seen} by its values' if seen else f', taken for {c.unit}: check it')
+    if said: return f'{span}, {said} by its name'
+    return f'{span}, {seen} by its values' if seen else f'{span}, taken for {c.unit}: check it'
 
 # %% ../nbs/09_guess.ipynb #0e8bf0d9
 def _no_column(p, c, at, left):
@@ -239,12 +268,14 @@ def _no_column(p, c, at, left):
     tel, key = p.entries['telemetry'], f'telemetry.{c.name}'
     twin = {'w': 'gz', 'gz': 'w'}.get(c.name)
     if twin in at:
-        tel[c.name] = tel.get(twin) or at[twin][0]
-        if twin == 'w': tel[c.name] = at['w'][0] if (u := named_unit(at['w'][0], c.unit)) in (None, 'rad/s') else f"{at['w'][0]} in {u}"
+        k, u = at[twin][0], named_unit(at[twin][0], c.unit)
+        if twin == 'w': tel[c.name] = k if u in (None, 'rad/s') else f'{k} in {u}'
+        else: tel[c.name] = tel.get(twin) or k
         p.notes[key] = f'{c.meaning}; no column of its own, {twin} measures the same'
     elif left:
         tel[c.name] = None
-        p.todo.append(f"{key}: which column is the {c.meaning}? One of {', '.join(left[:8])}{' ...' if len(left) > 8 else ''}, or 0 when the rover has no such sensor")
+        some = ', '.join(left[:8]) + (' ...' if len(left) > 8 else '')
+        p.todo.append(f"{key}: which column is the {c.meaning}? One of {some}, or 0 when the rover has no such sensor")
     else: tel[c.name], p.notes[key] = 0, f'{c.meaning}; no column is left for it: the rover has no such sensor'
 
 def _gravity(p, nums, at):
@@ -253,37 +284,41 @@ def _gravity(p, nums, at):
     m = np.median(_stack(nums, at, 'a'), axis=0)
     i = int(np.abs(m).argmax())
     if i == 2 and m[2] > 0: return
-    col = at[('ax', 'ay', 'az')[i]][0]
-    p.todo.append(f"telemetry.az: at rest {'-' if m[i] < 0 else ''}{col} shows gravity. Axes are x forward, y left, z up: az must be near +9.8 m/s², "
-                  f"so give az '{'-' if m[i] < 0 else ''}{col}' and turn the other axes of both sensors with it")
+    up = ('-' if m[i] < 0 else '') + at[('ax', 'ay', 'az')[i]][0]
+    p.todo.append(f"telemetry.az: at rest {up} shows gravity. Axes are x forward, y left, z up: "
+                  f"az must be near +9.8 m/s², so give az '{up}' and turn the other axes of both sensors with it")
 
 # %% ../nbs/09_guess.ipynb #89454181
 def guess_labels(p, drives, taken):
     "Which column labels which head"
-    labels, every = p.entries.setdefault('labels', {}), {k: [o for d in drives for o in np.ravel(d[k]).tolist()] for k in drives[0] if k not in taken}
+    labels = p.entries.setdefault('labels', {})
+    every = {k: [o for d in drives for o in np.ravel(d[k]).tolist()] for k in drives[0] if k not in taken}
     named = {k: [c for c in every if named_head(c) == k] for k in HEADS}
     for head, h in HEADS.items():
         usual = [c for c in (h.label_key, h.name) if c in every]
         words = lambda c: {str(o).strip().lower() for o in every[c]} - {'', 'nan', 'none' if head != 'risk' else ''}
-        by_value = [c for c in every if c not in sum(named.values(), []) and len(words(c)) > 1 and words(c) <= set(h.classes)]
+        free = [c for c in every if c not in sum(named.values(), [])]
+        by_value = [c for c in free if len(words(c)) > 1 and words(c) <= set(h.classes)]
         for c in usual + named[head] + by_value:
             if (found := label_entry(c, every[c], head)) is None: continue
             labels[head], p.notes[f'labels.{head}'] = found[:2]
             p.todo += found[2]
             break
         else: labels[head], p.notes[f'labels.{head}'] = None, 'no column labels it: name one, or leave it so'
-    if not any(labels.values()): p.todo.append('labels: no column looks like a label of risk, reason or action: without one nothing can be trained')
+    if not any(labels.values()): p.todo.append(
+        'labels: no column looks like a label of risk, reason or action: without one nothing can be trained')
     return [v['column'] if isinstance(v, dict) else v for v in labels.values() if v]
 
 # %% ../nbs/09_guess.ipynb #1513dd3f
 def propose(
     drives,        # per drive {column: its values [n]}; the elements of a vector are columns named `column[element]`
-    pictures=(),   # names of the pictures of the first drive, in its folder; None: the drives are videos with times of their own
+    pictures=(),   # names of the pictures of the first drive, in its folder; None: videos with times of their own
 ) -> Proposal:
     "What the columns of a log may mean"
     same = [k for k in drives[0] if all(k in d for d in drives)]
     p, drives = Proposal({}), [{k: d[k] for k in same} for d in drives]
-    nums = {k: np.concatenate([_floats(d[k]) for d in drives]) for k in same if all(_floats(d[k]) is not None for d in drives)}
+    numeric = [k for k in same if all(_floats(d[k]) is not None for d in drives)]
+    nums = {k: np.concatenate([_floats(d[k]) for d in drives]) for k in numeric}
     taken = [] if pictures is None else [guess_picture(p, drives, pictures), guess_time(p, drives, nums)]
     rest = {k: v for k, v in nums.items() if k not in taken and named_head(k) is None}
     guess_channels(p, rest)

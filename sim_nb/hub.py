@@ -25,11 +25,12 @@ def public(
     metadata: dict,  # of a checkpoint
 ) -> dict:           # a copy
     "The metadata without the folders of this machine"
-    m = json.loads(json.dumps(plain(metadata)))
+    m = json.loads(json.dumps(plain(metadata), default=lambda t: t.tolist()))   # tensors become lists
     for k in NETWORKS:
         name = str(m.get(k) or '').partition('@')[0]
         if k in m.get('paths', {}) or (name and Path(name).expanduser().exists()): raise ValueError(
-            f"{k} is the folder {m[k]!r} of this machine, nobody else can open it: train with a hub id or a packaged network, then save_pretrained")
+            f"{k} is the folder {m[k]!r} of this machine, nobody else can open it: "
+            "train with a hub id or a packaged network, then save_pretrained")
     m.pop('paths', None)
     m.pop('init_from', None)
     for o in ((m.get('data') or {}).get('splits') or {}).values(): o.pop('path', None)
@@ -39,18 +40,20 @@ def public(
 
 # %% ../nbs/46_hub.ipynb #9885a8f7
 def _line(name, o):
-    def num(v): return '–' if v is None else f'{v:.3f}'
-    return f"| {name} | {num(o.get('value'))} | {num(o.get('low'))} to {num(o.get('high'))} | {o.get('support', '–')} | {o.get('drives', '–')} |"
+    value, low, high = ('–' if o.get(k) is None else f'{o[k]:.3f}' for k in ('value', 'low', 'high'))
+    return f"| {name} | {value} | {low} to {high} | {o.get('support', '–')} | {o.get('drives', '–')} |"
 
 def measured(
     report,    # of `sim_metrics`, as a dict; None: nothing was measured
 ) -> str:      # Markdown
     "The part of a card that holds numbers"
-    if report is None: return 'Nothing was measured on held-out drives. Run `sim_metrics --out report.json` and give it to `HubModel`.'
+    if report is None: return ('Nothing was measured on held-out drives. '
+                               'Run `sim_metrics --out report.json` and give it to `HubModel`.')
     if missing := [k for k in ('metrics', 'windows', 'drives') if k not in report]: raise ValueError(
         f"the report lacks {missing}: expected what `sim_metrics --out report.json` writes, it has {list(report)[:8]}")
     seen = [f'**Not held out:** {o}' for o in report.get('seen', [])]
-    table = ['| metric | value | interval over drives | windows | drives |', '|---|---|---|---|---|', *(_line(k, o) for k, o in report['metrics'].items())]
+    head = ['| metric | value | interval over drives | windows | drives |', '|---|---|---|---|---|']
+    table = head + [_line(k, o) for k, o in report['metrics'].items()]
     return '\n'.join([*seen, f"{report['windows']:,} windows of {report['drives']} drives.", '', *table])
 
 # %% ../nbs/46_hub.ipynb #f567d580
@@ -60,8 +63,10 @@ tags: [robotics, risk, model_hub_mixin]
 ---
 # {name}
 
-How risky this moment is for a ground rover, why, and what it should do: risk ({risks}), reason ({reasons}), action ({actions}).
-A Spatial Intent Model of [sim_nb]({url}): small trained adapters ({trained:,} numbers) around a frozen encoder (`{encoder}`) and a frozen LLM (`{llm}`), which are not in this folder.
+How risky this moment is for a ground rover, why, and what it should do:
+risk ({risks}), reason ({reasons}), action ({actions}).
+A Spatial Intent Model of [sim_nb]({url}): small trained adapters ({trained:,} numbers)
+around a frozen encoder (`{encoder}`) and a frozen LLM (`{llm}`), which are not in this folder.
 
 ```python
 from sim_nb.hub import HubModel
@@ -79,8 +84,9 @@ inf = SimV0Inference(HubModel.from_pretrained(FOLDER))
 {alarm}
 
 ## Limits
-Advice for a driver or a planner: no certified safety function. The numbers hold for drives like those they were measured on: another camera, speed or place needs its own.
-A window has {F} frames{spacing}. The licences of the frozen networks and of the data are not stated here: ask whoever gives the model.
+Advice for a driver or a planner: no certified safety function. The numbers hold for drives like those they were
+measured on: another camera, speed or place needs its own. A window has {F} frames{spacing}.
+The licences of the frozen networks and of the data are not stated here: ask whoever gives the model.
 """
 
 # %% ../nbs/46_hub.ipynb #cb74db18
@@ -94,12 +100,16 @@ def card(
     data = m.get('data') or {}
     splits = [f"{len(o.get('episodes') or [])} drives in `{k}`" for k, o in (data.get('splits') or {}).items()]
     cal, alarm = m.get('calibration') or {}, m.get('alarm')
-    said = [f"Alarm at P(high) >= {alarm['threshold']:.4g}: at most {alarm['budget']:.0%} of the validation windows below high alarm."] if alarm else []
+    said = [f"Alarm at P(high) >= {alarm['threshold']:.4g}: "
+            f"at most {alarm['budget']:.0%} of the validation windows below high alarm."] if alarm else []
     said.append((report or {}).get('guarantee') or cal.get('guarantee') or 'No certificate: no recall is guaranteed.')
-    return CARD.format(name=name, risks=', '.join(RISKS), reasons=', '.join(REASONS), actions=', '.join(ACTIONS), F=m['F'],
-        trained=sum(o.numel() for o in opened.weights.values()), encoder=m.get('vision_encoder_name') or 'not known', llm=m['llm_name_or_path'],
-        data=f"Opened by `{data.get('dataset_class_path') or 'not known'}`; {', '.join(splits) or 'the drives are not known'}; epoch {opened.epoch}.",
-        measured=measured(report), alarm=' '.join(said), spacing=f' at {s:g} s' if s else '', url='https://github.com/sim-nb/sim_nb')
+    facts = (f"Opened by `{data.get('dataset_class_path') or 'not known'}`; "
+             f"{', '.join(splits) or 'the drives are not known'}; epoch {opened.epoch}.")
+    return CARD.format(
+        name=name, risks=', '.join(RISKS), reasons=', '.join(REASONS), actions=', '.join(ACTIONS), F=m['F'],
+        trained=sum(o.numel() for o in opened.weights.values()), llm=m['llm_name_or_path'],
+        encoder=m.get('vision_encoder_name') or 'not known', data=facts, measured=measured(report),
+        alarm=' '.join(said), spacing=f' at {s:g} s' if s else '', url='https://github.com/sim-nb/sim_nb')
 
 # %% ../nbs/46_hub.ipynb #38fca84c
 CONFIG, WEIGHTS, LARGEST = 'config.json', 'model.safetensors', 16*2**20   # the most bytes of a config
@@ -117,7 +127,8 @@ class HubModel(ModelHubMixin):
     def _save_pretrained(self, save_directory):
         o, out = self.opened, Path(save_directory)
         weights = save({k: v.contiguous() for k, v in o.weights.items()})
-        config = dict(format='sim_nb', epoch=o.epoch, metrics=o.metrics, metadata=public(o.metadata), sha256=hashlib.sha256(weights).hexdigest())
+        config = dict(format='sim_nb', epoch=o.epoch, metrics=o.metrics, metadata=public(o.metadata),
+                      sha256=hashlib.sha256(weights).hexdigest())
         with atomic_open(out/WEIGHTS, 'wb', size=len(weights)) as f: f.write(weights)
         write_json(out/CONFIG, config)
         with atomic_open(out/'README.md') as f: f.write(card(o, self.report, out.name))
@@ -126,26 +137,34 @@ class HubModel(ModelHubMixin):
 def _config(path):
     "The config of a folder: plain data of a bounded size"
     what = f'{path}'
-    if path.stat().st_size > LARGEST: raise CheckpointError(f"{what} has {path.stat().st_size:,} bytes: expected at most {LARGEST:,}")
+    if path.stat().st_size > LARGEST: raise CheckpointError(
+        f"{what} has {path.stat().st_size:,} bytes: expected at most {LARGEST:,}")
     try: cfg = json.loads(path.read_text(encoding='utf-8'))
-    except (ValueError, RecursionError) as e: raise CheckpointError(f"{what} is no JSON ({type(e).__name__}): is the file complete?") from None
+    except (ValueError, RecursionError) as e: raise CheckpointError(
+        f"{what} is no JSON ({type(e).__name__}): is the file complete?") from None
     try: check_tree(cfg, what)
     except ConfigError as e: raise CheckpointError(str(e)) from None
-    if not isinstance(cfg, dict) or cfg.get('format') != 'sim_nb': raise CheckpointError(
-        f"{what} is not of sim_nb: expected a dict with format 'sim_nb', got {cfg.get('format') if isinstance(cfg, dict) else type(cfg).__name__!r}")
-    if missing := [k for k in ('epoch', 'metrics', 'metadata', 'sha256') if k not in cfg]: raise CheckpointError(f"{what} lacks {missing}")
+    came = cfg.get('format') if isinstance(cfg, dict) else type(cfg).__name__
+    if not isinstance(cfg, dict) or came != 'sim_nb': raise CheckpointError(
+        f"{what} is not of sim_nb: expected a dict with format 'sim_nb', got {came!r}")
+    missing = [k for k in ('epoch', 'metrics', 'metadata', 'sha256') if k not in cfg]
+    if missing: raise CheckpointError(f"{what} lacks {missing}")
     return cfg
 
+# %% ../nbs/46_hub.ipynb #54f653a4
 def read_folder(
     config: Path,   # `config.json`
     weights: Path,  # `model.safetensors`
 ) -> Opened:        # checked as a checkpoint is; nothing of it was run
     "Open what `save_pretrained` wrote, without believing it"
     cfg, data = _config(config), weights.read_bytes()
-    if hashlib.sha256(data).hexdigest() != cfg['sha256']: raise CheckpointError(f"{weights} has not the digest that {config.name} states: it is damaged, or the two do not belong together")
+    if hashlib.sha256(data).hexdigest() != cfg['sha256']: raise CheckpointError(
+        f"{weights} has not the digest that {config.name} states: it is damaged, or the two do not belong together")
     try: state = load(data)
-    except (SafetensorError, ValueError, KeyError) as e: raise CheckpointError(f"{weights} is no readable safetensors file ({e})") from None
-    ckpt = dict(model_state_dict=state, optimizer_state_dict=None, epoch=cfg['epoch'], metrics=cfg['metrics'], metadata=cfg['metadata'])
+    except (SafetensorError, ValueError, KeyError) as e: raise CheckpointError(
+        f"{weights} is no readable safetensors file ({e})") from None
+    ckpt = dict(model_state_dict=state, optimizer_state_dict=None,
+                **{k: cfg[k] for k in ('epoch', 'metrics', 'metadata')})
     return Opened(check_form(ckpt, config), config.parent)
 
 # %% ../nbs/46_hub.ipynb #03e4b538
@@ -160,9 +179,11 @@ def _from_pretrained(cls, name,
     folder = Path(name).expanduser()
     if folder.is_dir():
         files = [folder/o for o in (CONFIG, WEIGHTS)]
-        if lacks := [o.name for o in files if not o.is_file()]: raise CheckpointError(f"{folder} lacks {lacks}: expected a folder that `save_pretrained` wrote")
-    else: files = [Path(hf_hub_download(str(name), o, revision=revision, cache_dir=cache_dir, force_download=force_download,
-                                        local_files_only=local_files_only, token=token)) for o in (CONFIG, WEIGHTS)]
-    return cls(read_folder(*files))
+        if lacks := [o.name for o in files if not o.is_file()]: raise CheckpointError(
+            f"{folder} lacks {lacks}: expected a folder that `save_pretrained` wrote")
+        return cls(read_folder(*files))
+    how = dict(revision=revision, cache_dir=cache_dir, force_download=force_download, token=token,
+               local_files_only=local_files_only)
+    return cls(read_folder(*(Path(hf_hub_download(str(name), o, **how)) for o in (CONFIG, WEIGHTS))))
 
-HubModel.from_pretrained = classmethod(_from_pretrained)  # in place of the mixin's, which takes arguments from the config
+HubModel.from_pretrained = classmethod(_from_pretrained)  # the mixin's takes arguments from the config

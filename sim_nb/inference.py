@@ -8,9 +8,6 @@ __all__ = ['log', 'OneLaunch', 'certified_backends', 'SimV0Inference', 'class_pr
 
 # %% ../nbs/42_inference.ipynb #fe52053b
 from .cli import sim_predict, sim_eval
-from .cuda import Captured
-from .model import SimV0Model, batch_inputs
-from .graph import OUTPUTS, features_model
 
 # %% ../nbs/42_inference.ipynb #b89b861e
 if __name__ == '__main__' and __spec__: raise SystemExit(sim_predict())  # python -m sim_nb.inference
@@ -25,9 +22,10 @@ import torch
 from fastcore.basics import patch
 from .labels import CHANNELS, FRAMES, HEADS, HIGH, SAMPLE_ID, TELEMETRY, VIS_FEATS
 from .data import SimDataset, check_array, collate_fn, make_dl, spacing_doubt
-from .model import SimV0Model, decode
+from .cuda import Captured
+from .model import SimV0Model, batch_inputs, decode
 from .backends import way
-from .graph import choose_backend
+from .graph import OUTPUTS, choose_backend, features_model
 from .runtime import LARGEST, check_calibration, check_finite, not_guaranteed, scaled, with_alarms
 from .loss import MultitaskLoss
 from .metrics import EpochRecord

@@ -250,8 +250,8 @@ def sim_dataloaders(
         train_ds, valid_ds = (train_ds.subset(o) for o in episode_split(train_ds))
         valid_ds = valid_ds.now
     if getattr(valid_ds, 'look_ahead_s', 0.): raise ValueError(
-        f"the validation windows look {valid_ds.look_ahead_s:g} s ahead: "
-        "they are judged on the risk of the moment. Give valid_ds.now")
+        f"the validation windows look {valid_ds.look_ahead_s:g} s ahead: they are judged on the risk of the moment. "
+        "Give valid_ds.now")
     train = make_dl(train_ds, bs, shuffle=True, seed=seed, num_workers=num_workers, drop_last=drop_last)
     dls = SimDataLoaders(train, make_dl(valid_ds, valid_bs or bs, seed=seed, num_workers=num_workers), path=path)
     dls.device = device
@@ -816,9 +816,10 @@ def epoch_line(
     return f'epoch {epoch:3d}' + ''.join(cells) + (' *' if best else '')
 
 def _num(x): return '-' if x is None else f'{x:.4f}'
-_COLUMNS = [('loss train', 'train', 'loss'), ('   val', 'val', 'loss'), ('recall', 'val', 'risk_high_recall'), ('    AP', 'val', 'risk_high_ap'),
-            ('macro F1', 'val', 'macro_f1'), ('  risk', 'val', 'risk_accuracy'), ('action', 'val', 'action_accuracy')]
-EPOCH_HEAD = 'epoch    ' + ''.join(f'  {name}' for name, _, _ in _COLUMNS)  # with star and seconds it fits 80 characters; recall and AP are those of high
+_COLUMNS = [('loss train', 'train', 'loss'), ('   val', 'val', 'loss'), ('recall', 'val', 'risk_high_recall'),
+            ('    AP', 'val', 'risk_high_ap'), ('macro F1', 'val', 'macro_f1'), ('  risk', 'val', 'risk_accuracy'),
+            ('action', 'val', 'action_accuracy')]  # recall and AP are those of high
+EPOCH_HEAD = 'epoch    ' + ''.join(f'  {name}' for name, _, _ in _COLUMNS)  # with star and seconds: 80 characters
 
 def best_line(
     epoch: int,    # from 1
@@ -921,8 +922,8 @@ def _data_config(dls):
     if train.batch_size != val.batch_size or train.drop_last or not train.sampler.shuffle:
         raise NotTold('the loaders have other batches than those of a config')
     mirror = isinstance(getattr(train.dataset, 'raw', train.dataset), MirroredDataset)
-    return dict(how['train'], train_split_path=how['train']['path'], val_split_path=how['val']['path'], mirror=mirror, look_ahead_s=train.dataset.look_ahead_s,
-                batch_size=train.batch_size, num_workers=train.num_workers)
+    return dict(how['train'], train_split_path=how['train']['path'], val_split_path=how['val']['path'], mirror=mirror,
+                look_ahead_s=train.dataset.look_ahead_s, batch_size=train.batch_size, num_workers=train.num_workers)
 
 # %% ../nbs/34_learner.ipynb #7a9fb350
 def run_config(
@@ -1044,7 +1045,8 @@ def _start(self: SaveRun, learn, again):
     if s := getattr(learn.dls.train_ds, 'look_ahead_s', 0.): self.log(
         f"target: the highest risk within the next {s:g} s; validation is judged on the risk of the moment")
     for k, names in (self.cfg.run.get('split_off', {}) if self.cfg else {}).items():
-        self.log(f"{k}: {len(names)} drive{'s'*(len(names) != 1)} split off: {', '.join(names[:6])}{' ...' if len(names) > 6 else ''}"[:200])
+        some = ', '.join(names[:6]) + (' ...' if len(names) > 6 else '')
+        self.log(f"{k}: {len(names)} drive{'s'*(len(names) != 1)} split off: {some}"[:200])
     if hasattr(learn.model, 'param_counts'):
         n = learn.model.param_counts()
         self.log(f"model: {self.metadata['llm_name_or_path']}, {n['trainable']:,} of {n['total']:,} parameters "
@@ -1059,7 +1061,8 @@ def _finish(self: SaveRun, epochs):
     "The last line: the best epoch, or how to resume"
     p = self.progress
     if p.epoch - p.before < epochs:
-        if self.echo: print(f"stopped after epoch {p.epoch} of {epochs}; to resume: sim_train --resume {self.folder.path}", flush=True)
+        if self.echo: print(f"stopped after epoch {p.epoch} of {epochs}; "
+                            f"to resume: sim_train --resume {self.folder.path}", flush=True)
     elif p.best_epoch: self.log(best_line(p.best_epoch, p.best))
 
 # %% ../nbs/34_learner.ipynb #b63ac471
@@ -1099,7 +1102,8 @@ class EpochMeter(Callback):
     def before_train(self): self._begin('training', self.dls.train)
     def before_validate(self): self._begin('validation', self.dl)
     def after_batch(self):
-        if self.meter is not None: self.meter.update(len(self.yb[0]['weight']) if isinstance(self.yb[0], dict) and 'weight' in self.yb[0] else 1)
+        y = self.yb[0]
+        if self.meter is not None: self.meter.update(len(y['weight']) if isinstance(y, dict) and 'weight' in y else 1)
     def after_train(self): self._end()
     def after_validate(self): self._end()
     def after_fit(self): self._end()
@@ -1430,9 +1434,10 @@ def _hear(learn, model, head, valid):
 
 def _costs(losses):
     "What the head is worth on validation, in words"
-    if isinstance(losses, list): return f"loss {losses[1]['loss']:.4f} at best, {losses[0]['loss']:.4f} without it"  # older
-    return ', '.join(f"{dict(high='high or not', below='below high')[k]}: {v[1]:.4f} nats at best, {v[0]:.4f} without it"
-                     for k, v in losses.items() if v)
+    if isinstance(losses, list):  # older
+        return f"loss {losses[1]['loss']:.4f} at best, {losses[0]['loss']:.4f} without it"
+    name = dict(high='high or not', below='below high')
+    return ', '.join(f"{name[k]}: {v[1]:.4f} nats at best, {v[0]:.4f} without it" for k, v in losses.items() if v)
 
 @patch
 def fit_alarm(self: SimLearner,

@@ -211,7 +211,7 @@ class SimV0Model(nn.Module):
     @_with_options
     @torch.inference_mode(False)  # a model made inside one trains too
     def __init__(self,
-        llm_name_or_path: str,             # decoder-only LLM, see `load_llm`; 'none': a small trained layer in its place
+        llm_name_or_path: str,             # decoder-only LLM, see `load_llm`; 'none': a small trained layer instead
         dv: int = None,                    # width of the vision features; None: the encoder's, with raw frames only
         d: int = None,                     # width of the LLM; None: taken from the LLM
         F: int = 8,                        # frames per window
@@ -223,8 +223,8 @@ class SimV0Model(nn.Module):
         **options,                         # the other fields of `ModelConfig`, by name
     ):
         super().__init__()
-        cfg = ModelConfig(llm_name_or_path=llm_name_or_path, dv=dv, d=d, F=F, K=K, vision_encoder_name=vision_encoder_name,
-                          use_cached_vis_feats=use_cached_vis_feats, **options)
+        cfg = ModelConfig(llm_name_or_path=llm_name_or_path, dv=dv, d=d, F=F, K=K,
+                          vision_encoder_name=vision_encoder_name, use_cached_vis_feats=use_cached_vis_feats, **options)
         for k, v in dict(cfg).items(): setattr(self, k, v)
         if llm_name_or_path == NONE: self.llm = SmallReadout(d or NONE_WIDTH, K + 2)
         else: self.llm = load_fast(self.llm_name_or_path, self.llm_layers, self.gradient_checkpointing, self.tune_norms,
@@ -289,7 +289,8 @@ def param_counts(self: SimV0Model) -> dict:  # 'trainable', 'frozen', 'total'
 def _log_counts(self: SimV0Model):
     "Log the counts; refuse a model in which nothing or everything trains"
     n = self.param_counts()
-    if not 0 < n['trainable'] < n['total'] + (self.llm.name == NONE): raise RuntimeError(f"expected 0 < trainable < total parameters, got {n}")
+    if not 0 < n['trainable'] < n['total'] + (self.llm.name == NONE): raise RuntimeError(
+        f"expected 0 < trainable < total parameters, got {n}")
     log.info(f"SimV0Model with {self.llm.name} ({self.llm.n_layers} layers, d={self.d}): "
              f"{n['trainable']:,} of {n['total']:,} parameters are trainable ({n['trainable']/n['total']:.1%})")
 
@@ -410,20 +411,25 @@ def last_features(self: SimV0Model,
     if self.encoder is None or VIS_FEATS in inputs: return inputs[VIS_FEATS][:, -1]
     with torch.no_grad(): return self.encoder(inputs[FRAMES][:, -1])
 
+# %% ../nbs/25_model.ipynb #9b54650e
 @patch
 def fused(self: SimV0Model,
     out: dict,          # raw outputs, of `forward` or of another backend
     inputs: dict,       # of the same batch
-) -> dict:              # risk_logits are log probabilities of both together, confidence is that of the answer; seconds_left [B], NaN where the speed is unknown
+) -> dict:              # risk_logits (log probabilities), confidence of the answer, seconds_left [B]; NaN: no speed
     "Join the time-to-risk head to the model's outputs; without a head they stay as they are"
     head = self.time_head
     if head is None: return out
     raw = out['risk_logits']
     feats, t = self.last_features(inputs).to(raw.device), inputs[TELEMETRY].to(raw.device)
-    known = inputs['telemetry_mask'].to(raw.device)[:, SPEED] if 'telemetry_mask' in inputs else torch.ones_like(t[:, SPEED], dtype=torch.bool)
+    known = torch.ones_like(t[:, SPEED], dtype=torch.bool)
+    if 'telemetry_mask' in inputs: known = inputs['telemetry_mask'].to(raw.device)[:, SPEED]
     log_s = head.to(raw.device).log_seconds(feats, t[:, SPEED].where(known, t.new_tensor(1.)))
     log_time, log_model = head.log_probs(log_s), raw.float().log_softmax(1)
-    high, rest = ((a*log_time + (1 - a)*log_model).log_softmax(1) for a in ((o*known)[:, None] for o in (head.share, head.share_below)))
+    def mixed(share):
+        a = (share*known)[:, None]
+        return (a*log_time + (1 - a)*log_model).log_softmax(1)
+    high, rest = mixed(head.share), mixed(head.share_below)
     below = high[:, :-1].logsumexp(1, keepdim=True) - rest[:, :-1].logsumexp(1, keepdim=True)
     logp = torch.cat([rest[:, :-1] + below, high[:, -1:]], 1)
     return out | dict(risk_logits=logp, confidence=logp.max(1, keepdim=True)[0].exp().logit(1e-6),
@@ -441,7 +447,7 @@ def answers(self: SimV0Model,
 @torch.no_grad()
 def predict_json(self: SimV0Model,
     batch,     # what `forward` takes, on any device
-) -> list:     # one dict per sample: risk, reason, action (names), confidence (0..1); sample_id when given; seconds_left with a time-to-risk head
+) -> list:     # one dict per sample: risk, reason, action (names), confidence (0..1); sample_id, seconds_left if known
     "Predictions as plain data"
     inputs = batch_inputs(batch, VIS_FEATS if self.encoder is None else FRAMES)
     dev, was = self.task_token.device, self.training
@@ -458,7 +464,8 @@ def decode(
     names = {k: [h.classes[i] for i in out[h.logits_key].argmax(-1).tolist()] for k, h in HEADS.items()}
     cols = {**names, 'confidence': out['confidence'].float().sigmoid().squeeze(-1).tolist()}
     if sample_ids is not None: cols[SAMPLE_ID] = list(sample_ids)
-    if 'seconds_left' in out: cols['seconds_left'] = [None if math.isnan(s) else s for s in out['seconds_left'].tolist()]
+    if 'seconds_left' in out:
+        cols['seconds_left'] = [None if math.isnan(s) else s for s in out['seconds_left'].tolist()]
     return [dict(zip(cols, row)) for row in zip(*cols.values())]
 
 # %% ../nbs/25_model.ipynb #5ca99d30

@@ -29,8 +29,10 @@ class Place:
     @classmethod
     def from_dict(cls, d):
         drift = DriftAlarm(**d['drift']) if d.get('drift') else None
-        bank = np.zeros((0, len(d['score']['mean'])), np.float16)
-        return cls(FeatureScore.from_dict(dict(bank=bank) | d['score']), d['usual'], drift, d.get('dt'))
+        arrays = {k: np.asarray(d['score'][k], np.float32) for k in ('mean', 'axes', 'std')}   # of a hub's JSON: lists
+        bank = np.zeros((0, len(arrays['mean'])), np.float16)
+        score = FeatureScore(**arrays, rest=d['score']['rest'], bank=bank)
+        return cls(score, d['usual'], drift, d.get('dt'))
 
     def drifted(self,
         total: float,   # the sum so far, 0 at the beginning

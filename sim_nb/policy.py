@@ -59,10 +59,10 @@ TABLE = (
     Row('stream_stop', 'stop', 1., 0., .3, 'the stream gave no decision, and its code asks to stop'),
     Row('stream_slow', 'slow', 1., 0., .3, 'the stream gave no decision, and its code asks to slow down'),
     Row('old', 'stop', .5, 0., 0., 'seconds since the frame: `max_age_s` of the stream'),
-    Row('high', 'stop', 1., 0., 1., "the model's risk is high; held by the oracle's drives, see the page on accidents"),
-    Row('swing', 'stop', .6, 0., .5, 'rad/s of a turn while driving, at medium risk or high: the way lies outside the picture'),
-    Row('medium', 'slow', 1., 0., .5, "the model's risk is medium or high"),
-    Row('alarm', 'slow', 1., .3, .5, 'the alarm of a calibrated checkpoint, sustained; the threshold is its own'),
+    Row('high', 'stop', 1., 0., .5, "the model's risk is high"),
+    Row('arc', 'stop', 1.5, 0., 0., '1/m, turn over speed: a tighter arc leaves the picture; tried on drives, see the page on accidents'),
+    Row('medium', 'slow', 1., 0., .2, "the model's risk is medium or high"),
+    Row('alarm', 'slow', 1., .3, .2, 'the alarm of a calibrated checkpoint, sustained; the threshold is its own'),
     Row('unsure', 'slow', .7, .5, .5, '1 - confidence: under three in ten sure; a certificate has its own'),
     Row('strange', 'slow', 1., 1., 1., 'novelty of the place over the 99 % quantile of held-out drives'),
     Row('drift', 'slow', 1., 0., 1., 'sum of the drift alarm over its threshold, from held-out drives'))
@@ -120,7 +120,8 @@ def find_doubts(
     d |= {'stream_stop': float(not ok and not careful), 'stream_slow': float(careful)}
     if ok: d |= {'high': float(risk == 'high'), 'medium': float(risk in ('medium', 'high'))}
     near = ok and risk in ('medium', 'high')
-    if ok: d |= {'person': float(near and decision.get('reason') == 'human'), 'swing': near*(command[0] > CREEP)*abs(command[1])}
+    if ok: d['person'] = float(near and decision.get('reason') == 'human')
+    d['arc'] = abs(command[1])/command[0] if command[0] > CREEP else 0.
     alarms = [decision[k] for k in ('risk_high_alarm', 'alarm') if k in decision]
     if alarms: d['alarm'] = float(any(map(bool, alarms)))
     sure = _number(decision.get('confidence')) if ok else None
@@ -133,7 +134,7 @@ class Policy:
     "Commands in, commands that may be carried out, with the reasons"
     def __init__(self,
         table=TABLE,     # of `Row`
-        floor_s=.3,      # shortest time on a rung before the next lower one, seconds
+        floor_s=.2,      # shortest time on a rung before the next lower one, seconds
         back_speed=0.,   # how fast it backs off when the model says `reverse`, m/s; 0: never, nothing looks behind
         ladder=None,     # answer -> `Limit`; None: `LADDER`
     ):

@@ -23,6 +23,7 @@ from pathlib import Path
 
 # %% ../nbs/61_rover.ipynb #d08b835b
 import numpy as np
+from fastcore.meta import delegates
 from .labels import FRAMES, VIS_FEATS
 from .backends import OnnxGraph
 from .runtime import GRAPHS, OnnxSim, contract, scaled, _check_files, _p_high, _refuse
@@ -39,7 +40,7 @@ from .place import Place
 def resize_weights(
     n: int,     # pixels that come
     m: int,     # pixels wanted
-) -> tuple:     # blocks (first and last wanted pixel, first and last that comes, weights [come, wanted]); what the weights of a pixel sum up to
+) -> tuple:     # blocks (first and last wanted pixel, first and last that comes, weights [come, wanted]); their unit
     "The integer weights of a bilinear filter with antialiasing"
     reach, W = max(n/m, 1.), np.zeros((m, n))
     for i in range(m):
@@ -74,6 +75,7 @@ def resize_rgb(
 # %% ../nbs/61_rover.ipynb #e6039bd9
 class RoverStream(LiveStream):
     "Live decisions from a folder of `sim_export`, without PyTorch"
+    @delegates(LiveStream.__init__)
     def __init__(self,
         folder,                   # written by `sim_export`
         precision: str = 'fp32',  # 'fp32' or 'int8'
@@ -122,19 +124,28 @@ def read_place(
     drift = DriftAlarm(**about['drift']) if about['drift'] else None
     return Place(FeatureScore(**arrays, rest=about['rest'], bank=bank), about['usual'], drift, about.get('dt'))
 
+# %% ../nbs/61_rover.ipynb #a6e7a2ce
+def _write_place(place, folder):
+    "The place of a checkpoint as arrays; what `model.json` says about it"
+    if not place: return None
+    place = Place.from_dict(place)
+    np.savez(folder/PLACE, mean=place.score.mean, axes=place.score.axes, std=place.score.std)
+    return dict(usual=place.usual, rest=place.score.rest, drift=place.drift and place.drift.to_dict(), dt=place.dt)
+
+# %% ../nbs/61_rover.ipynb #3c06fa4e
 class Rover(Guard):
-    "One frame, one reading and one command in; the command that may be carried out comes back. From a folder of `sim_export`"
+    "One frame, one reading and one command in; what may be carried out comes back. From a folder of `sim_export`"
+    @delegates(RoverStream.__init__)
     def __init__(self,
-        folder,                   # written by `sim_export`
-        precision: str = 'fp32',  # 'fp32' or 'int8'
-        threads: int = None,      # None: OMP_NUM_THREADS when it is set, or all cores
-        table=None,               # of `Row`; None: that of the folder
-        **kwargs,                 # of `LiveStream`
+        folder,       # written by `sim_export`
+        table=None,   # of `Row`; None: that of the folder
+        **kwargs,     # of `RoverStream`: precision, threads, and the options of `LiveStream`
     ):
-        stream = RoverStream(folder, precision, threads, **kwargs)
+        stream = RoverStream(folder, **kwargs)
         about = stream.sim.metadata['rover']
         table = tuple(Row(**o) for o in about['table']) if table is None else table
-        super().__init__(stream, Policy(table, about['floor_s'], about['back_speed']), read_place(folder, about['place']))
+        place = read_place(folder, about['place'])
+        super().__init__(stream, Policy(table, about['floor_s'], about['back_speed']), place)
 
     def __repr__(self): return f"Rover({self.stream.sim!r}, {self.policy!r}{', with its place' if self.place else ''})"
 
@@ -150,6 +161,7 @@ def _plain(o):
     "What JSON does not know, such as arrays"
     return o.tolist() if isinstance(o, (np.ndarray, np.generic)) else f'a {type(o).__name__}'
 
+# %% ../nbs/61_rover.ipynb #b942dd4f
 class PushLog:
     "Writes a log"
     def __init__(self,
@@ -167,7 +179,8 @@ class PushLog:
     ):
         picture = isinstance(frame, np.ndarray) and frame.dtype == np.uint8 and frame.ndim == 3
         if picture: self.pixels.write(np.ascontiguousarray(frame).data)
-        o = dict(shape=list(frame.shape) if picture else None, telemetry=telemetry, t=t, command=command, now=now, telemetry_t=telemetry_t, got=got)
+        o = dict(shape=list(frame.shape) if picture else None, telemetry=telemetry, t=t, command=command, now=now,
+                 telemetry_t=telemetry_t, got=got)
         self.lines.write(json.dumps(o, default=_plain) + '\n')
 
 # %% ../nbs/61_rover.ipynb #8fe2c551
@@ -175,7 +188,8 @@ def _line(path, i, line, key):
     "A line of a log"
     try: o = json.loads(line)
     except ValueError as e: raise ValueError(f"{path}, line {i}: no JSON ({e}). Expected a log of --record") from None
-    if not isinstance(o, dict) or key not in o: raise ValueError(f"{path}, line {i}: there is no {key!r}. Expected a log of --record")
+    if not isinstance(o, dict) or key not in o: raise ValueError(
+        f"{path}, line {i}: there is no {key!r}. Expected a log of --record")
     return o
 
 def log_settings(
@@ -201,8 +215,9 @@ def read_log(
             yield (frame, *(o[k] for k in ('telemetry', 't', 'command', 'now', 'telemetry_t'))), o['got']
 
 # %% ../nbs/61_rover.ipynb #dc22382d
-SAID = ('code', 'action', 'risk', 'reason', 'alarm', 'risk_high_alarm', 'did', 'answer', 'why', 'held')     # equal in two decisions
-MEASURED = ('v', 'w', 'confidence', 'p_high', 'seconds_left', 'novelty', 'drift')  # near in two decisions
+# equal in two decisions, and near in two decisions
+SAID = ('code', 'action', 'risk', 'reason', 'alarm', 'risk_high_alarm', 'did', 'answer', 'why', 'held')
+MEASURED = ('v', 'w', 'confidence', 'p_high', 'seconds_left', 'novelty', 'drift')
 
 def differences(
     got: dict,       # a decision of a guard
@@ -249,6 +264,7 @@ def camera_frames(
         ok, bgr = camera.read()
         yield (np.ascontiguousarray(bgr[..., ::-1]) if ok else None), time.monotonic()
 
+# %% ../nbs/61_rover.ipynb #d7825bbc
 def video_frames(
     path,   # of a video
 ):          # yields RGB uint8 [H, W, 3], and its time in seconds
@@ -299,7 +315,8 @@ def _compare(rover, path, out):
     loaded = [o for o in ('torch', 'fastcore', 'sim_nb') if o in sys.modules]
     words = ', '.join(f'{o} {importlib.import_module(o).__version__}' for o in ('numpy', 'onnxruntime'))
     for o in off[:10]: print(o, file=out)
-    print(f"{n + 1} pushes, {len(off)} come out otherwise ({words}; {' and '.join(loaded) or 'no torch'} loaded)", file=out)
+    words += f"; {' and '.join(loaded) or 'no torch'} loaded"
+    print(f"{n + 1} pushes, {len(off)} come out otherwise ({words})", file=out)
     return int(bool(off))
 
 # %% ../nbs/61_rover.ipynb #dff7341e
@@ -309,19 +326,24 @@ def rover_words():
     "The command line of sim_rover.py"
     p = argparse.ArgumentParser('sim_rover.py', description='What may a rover do? One JSON line for every frame.')
     one = p.add_mutually_exclusive_group(required=True)
-    one.add_argument('--self-test', action='store_true', help='push what was recorded at the export, and compare; exit code 0 or 1')
+    one.add_argument('--self-test', action='store_true',
+                     help='push what the export recorded; exit code 0: the same came out')
     one.add_argument('--replay', metavar='LOG', help='the same with a log of --record')
     one.add_argument('--camera', type=int, metavar='N', help='live, with OpenCV')
     one.add_argument('--video', metavar='FILE', help='with OpenCV or PyAV')
-    p.add_argument('--folder', default=Path(globals().get('__file__', 'sim_rover.py')).resolve().parent, help='of sim_export; default: where this file is')
-    p.add_argument('--precision', choices=tuple(GRAPHS), default='fp32', help='int8: smaller and faster, nearly the same answers')
+    here = Path(globals().get('__file__', 'sim_rover.py')).resolve().parent
+    p.add_argument('--folder', default=here, help='of sim_export; default: where this file is')
+    p.add_argument('--precision', choices=tuple(GRAPHS), default='fp32', help='int8: smaller, faster, nearly the same')
     p.add_argument('--threads', type=int, help='default: OMP_NUM_THREADS, or all cores')
     p.add_argument('--speed', type=float, default=0., help='of the rover, m/s, for --camera and --video (default 0)')
-    p.add_argument('--command', type=float, nargs=2, default=(0., 0.), metavar=('V', 'W'), help='m/s and rad/s, for --camera and --video (default 0 0)')
-    p.add_argument('--deadline-ms', type=float, default=100., help='longest time of a decision with --camera and --video (default 100)')
-    p.add_argument('--record', metavar='LOG', help='write a log of --camera or --video; a frame of 640x480 takes 0.9 MB')
+    p.add_argument('--command', type=float, nargs=2, default=(0., 0.), metavar=('V', 'W'),
+                   help='m/s and rad/s, for --camera and --video (default 0 0)')
+    p.add_argument('--deadline-ms', type=float, default=100.,
+                   help='longest time of a decision with --camera and --video (default 100)')
+    p.add_argument('--record', metavar='LOG', help='log --camera or --video; a frame of 640x480 takes 0.9 MB')
     return p
 
+# %% ../nbs/61_rover.ipynb #955ae517
 def rover_main(
     argv=None,   # words; None: those of the process
     out=None,    # where to print; None: stdout
@@ -331,9 +353,12 @@ def rover_main(
     try:
         log = Path(a.folder)/PUSHES if a.self_test else a.replay
         if not find_spec('onnxruntime'): raise ImportError('no onnxruntime: pip install numpy onnxruntime')
-        if log: return _compare(Rover(a.folder, a.precision, a.threads, clock=LogClock(), **(log_settings(log) if a.replay else {})), log, out)
+        of = dict(precision=a.precision, threads=a.threads)
+        if log:
+            settings = log_settings(log) if a.replay else {}
+            return _compare(Rover(a.folder, **of, clock=LogClock(), **settings), log, out)
         settings = dict(stuck_s=None, deadline_s=a.deadline_ms/1e3)  # a reading that is made up stays the same
-        return _play(Rover(a.folder, a.precision, a.threads, **settings), a, settings, out)
+        return _play(Rover(a.folder, **of, **settings), a, settings, out)
     except (ValueError, OSError, ImportError) as e:
         print(f'sim_rover.py: {type(e).__name__}: {e}', file=sys.stderr)
         return 2
@@ -344,11 +369,13 @@ class Piece:
     def __init__(self, room, number, node, text):
         first = min([node.lineno, *(o.lineno for o in getattr(node, 'decorator_list', ()))])
         self.at, self.room = (number, first), room
-        self.text = '\n'.join(text.splitlines()[first - 1:node.end_lineno])
+        lines = text.splitlines()[first - 1:node.end_lineno]
+        self.text = '\n'.join(o for o in lines if not o.lstrip().startswith('@delegates('))   # fastcore's
         self.names, self.owner = set(), None   # what it defines at the top; the class it adds to
         self.uses, self.attrs = set(_globals_of(self.text)), set(re.findall(r'\.(\w+)', self.text))
 
-    def __repr__(self): return f"{self.room}.{self.owner or next(iter(self.names), 'a line')}{'.' + self.method if self.owner else ''}"
+    def __repr__(self):
+        return f"{self.room}.{f'{self.owner}.{self.method}' if self.owner else next(iter(self.names), 'a line')}"
 
 def _globals_of(text):
     "Names that some lines take from the top of their module"
@@ -366,7 +393,9 @@ def _patched(node):
 
 def _targets(node):
     "What an assignment gives a value to"
-    return [o for t in getattr(node, 'targets', [getattr(node, 'target', None)]) for o in ast.walk(t) if isinstance(getattr(o, 'ctx', None), ast.Store) and not isinstance(o, ast.Tuple)]
+    targets = getattr(node, 'targets', [getattr(node, 'target', None)])
+    stored = (o for t in targets for o in ast.walk(t) if isinstance(getattr(o, 'ctx', None), ast.Store))
+    return [o for o in stored if not isinstance(o, ast.Tuple)]
 
 # %% ../nbs/61_rover.ipynb #90c9bf2e
 class Room:
@@ -386,7 +415,9 @@ class Room:
             ts = _targets(node)
             if isinstance(ts[0], ast.Attribute): piece.owner, piece.method = ts[0].value.id, ''
             else: piece.names = {o.id for o in ts}
-        elif isinstance(node, ast.Try): piece.names = {a.asname or a.name for o in ast.walk(node) if isinstance(o, (ast.Import, ast.ImportFrom)) for a in o.names}
+        elif isinstance(node, ast.Try):
+            tried = [o for o in ast.walk(node) if isinstance(o, (ast.Import, ast.ImportFrom))]
+            piece.names = {a.asname or a.name for o in tried for a in o.names}
         if piece.owner: self.adds.append(piece)
         for o in piece.names: self.defs.setdefault(o, []).append(piece)
 
@@ -403,7 +434,9 @@ def gather(
     "What some names need, from all rooms"
     rooms, found, lines, todo = {}, {}, {}, [(*o, 'the robot') for o in roots]
     def add(piece):
-        if piece.at not in found: found[piece.at] = piece; todo.extend((piece.room, o, piece) for o in sorted(piece.uses))
+        if piece.at in found: return
+        found[piece.at] = piece
+        todo.extend((piece.room, o, piece) for o in sorted(piece.uses))
     while todo:
         name, o, by = todo.pop()
         if name not in rooms: rooms[name] = Room(name)
@@ -413,7 +446,8 @@ def gather(
         if not own and line:
             m = re.fullmatch(r'from sim_nb\.(\w+) import (\w+)', line)
             todo.append((*m.groups(), by)) if m else lines.setdefault(line, by)
-        if not own and not line and not hasattr(builtins, o) and not o.startswith('__'): raise ValueError(f'{by} uses {o}, which nobody defines')
+        if not own and not line and not hasattr(builtins, o) and not o.startswith('__'):
+            raise ValueError(f'{by} uses {o}, which nobody defines')
         if not todo:
             there, called = {n for p in found.values() for n in p.names}, {a for p in found.values() for a in p.attrs}
             for p in (p for r in rooms.values() for p in r.adds):
@@ -435,8 +469,10 @@ Written by sim_export of sim_nb {version} from the rooms {rooms}. Needs numpy an
 
     from sim_rover import Rover
     rover = Rover('.')
-    d = rover.push(frame, telemetry, t, (v, w))    # frame: uint8 [H, W, 3], RGB; telemetry: 8 numbers, see CHANNELS; t: seconds
-    d['v'], d['w']                                 # what may be carried out; d['did'], d['why'] say what was done to it
+    d = rover.push(frame, telemetry, t, (v, w))
+    d['v'], d['w']                        what may be carried out; d['did'], d['why'] say what was done to it
+
+A frame is uint8 [H, W, 3], RGB; telemetry are 8 numbers, see CHANNELS; t is in seconds.
 """'''
 
 FOOT = "if __name__ == '__main__': raise SystemExit(rover_main())"
@@ -448,13 +484,15 @@ def _once(pieces):
     for p in pieces:
         for o in p.names:
             other = seen.setdefault(o, p)
-            if other.room != p.room and other.text != p.text: raise ValueError(f'{o} is one thing in {other.room} and another in {p.room}')
+            if other.room != p.room and other.text != p.text:
+                raise ValueError(f'{o} is one thing in {other.room} and another in {p.room}')
         if p.text not in {q.text for q in seen.values() if q is not p and q.room != p.room}: yield p
 
 def _allowed(line, by):
     "An import that a robot has"
     package = re.match(r'(?:from|import) (\w+)', line)[1]
-    if package not in sys.stdlib_module_names | {'numpy'}: raise ValueError(f'{by} needs {package}, which a robot has not: {line}')
+    if package not in sys.stdlib_module_names | {'numpy'}:
+        raise ValueError(f'{by} needs {package}, which a robot has not: {line}')
     return line
 
 def rover_source(
@@ -469,14 +507,6 @@ def rover_source(
     text = '\n\n'.join([head, '\n'.join(sorted(_allowed(k, v) for k, v in lines.items())), PATCH, *body, FOOT]) + '\n'
     ast.parse(text, feature_version=(3, 10))
     return text
-
-# %% ../nbs/61_rover.ipynb #a6e7a2ce
-def _write_place(place, folder):
-    "The place of a checkpoint as arrays; what `model.json` says about it"
-    if not place: return None
-    place = Place.from_dict(place)
-    np.savez(folder/PLACE, mean=place.score.mean, axes=place.score.axes, std=place.score.std)
-    return dict(usual=place.usual, rest=place.score.rest, drift=place.drift and place.drift.to_dict(), dt=place.dt)
 
 # %% ../nbs/61_rover.ipynb #f15a527d
 ODD_FRAMES = 6
@@ -510,7 +540,8 @@ def made_frames(
     ground = np.linspace(30, 110, 96)[:, None] + rng.integers(0, 40, (72, 96, 3))
     for i in range(n):
         reading = rng.normal(0, .3, 8) + [0, 0, 9.8, 0, 0, 0, .5, 0]
-        yield (ground + 40*np.sin(i/4) + rng.integers(0, 9, ground.shape)).clip(0, 255).astype(np.uint8), reading.tolist(), i*dt
+        frame = ground + 40*np.sin(i/4) + rng.integers(0, 9, ground.shape)
+        yield frame.clip(0, 255).astype(np.uint8), reading.tolist(), i*dt
 
 # %% ../nbs/61_rover.ipynb #03b13c5c
 def recorded_frames(
@@ -563,13 +594,15 @@ def check_rover(
 ):
     "Refuse a folder that does not decide as PyTorch"
     rover = Rover(folder, clock=LogClock())
-    off = [f"push {i}: {'; '.join(o)}" for i, got, want in replay_log(rover, Path(folder)/PUSHES) if (o := differences(got, want))]
-    if off: raise ValueError(f"the half for the robot does not decide as PyTorch in {len(off)} recorded pushes. {off[0]}")
+    pushed = [(i, differences(got, want)) for i, got, want in replay_log(rover, Path(folder)/PUSHES)]
+    off = [f"push {i}: {'; '.join(o)}" for i, o in pushed if o]
+    if off: raise ValueError(
+        f"the half for the robot does not decide as PyTorch in {len(off)} recorded pushes. {off[0]}")
 
 def export_rover(
     checkpoint,     # a checkpoint, a run folder, a Learner, or a `SimV0Inference`, which then runs in fp32
     out,            # folder to write
-    data=None,      # held-out windows: a split's path, or a dataset; judges the 8-bit graph, and gives the recorded pushes
+    data=None,      # held-out windows, a split's path or a dataset: judges the 8-bit graph, gives the recorded pushes
     **kwargs,       # of `export`: precision, least, n
 ) -> Path:          # the folder
     "Write a trained model as a folder that a robot can run"
@@ -582,7 +615,8 @@ def main(a):  # the words of `sim_export`
     "`sim_export`"
     inf = SimV0Inference(a.checkpoint).open_as(a.set, a.trust_code)
     sees = inf.model.encoder is not None or inf.metadata.get('vision_encoder_name')
-    if sees and not a.graphs_only: out = export_rover(inf, a.out, a.data, precision=a.precision, least=a.least, n=a.windows)
+    if sees and not a.graphs_only:
+        out = export_rover(inf, a.out, a.data, precision=a.precision, least=a.least, n=a.windows)
     else: out = export(inf, a.out, a.data, a.precision, a.encoder, a.least, a.windows)
     say_sizes(out)
     if (out/'sim_rover.py').is_file(): print(f'{out/"sim_rover.py"}: the half for a robot; try it with --self-test')

@@ -15,6 +15,7 @@ from collections import Counter, deque
 import numpy as np
 import torch
 from fastcore.basics import patch
+from fastcore.meta import delegates
 from .labels import CHANNELS, HEADS, TELEMETRY, VIS_FEATS
 from .data import spacing_doubt
 from .lint import Senses, moving
@@ -235,29 +236,21 @@ class LiveStream:
 # %% ../nbs/43_stream.ipynb #8f8b82ca
 class SimStream(LiveStream):
     "Live decisions: one frame in, one decision out"
+    @delegates(LiveStream.__init__)
     def __init__(self,
         source,                 # a checkpoint, a run folder, a Learner, or a `SimV0Inference`
         backend='torch',        # for a checkpoint: a word of `backend`, see `words`
         encoder='torch',        # a word of `encoder`, see `words` and `frame_encoder`
-        max_gap_s=None,         # longest time between two frames of one window, seconds; None: 2.5 usual ones, or .25
-        max_age_s=.5,           # from this age on a decision is stale, seconds
-        deadline_s=.1,          # longest time a decision may take, seconds
-        frame_shape=None,       # (H, W, 3) of the camera; None: that of the first good frame
-        clock=time.perf_counter,  # measures how long a decision takes, seconds
-        max_skew_s=.1,          # longest time between a reading and its frame, seconds; needs `telemetry_t` in `push`
-        frame_spacing_s=None,   # usual time between two frames in training, seconds; None: what the checkpoint says
-        frozen_s=.5,            # so long may the picture stay the same while the rover moves, seconds; None: for ever
-        stuck_s=1.5,            # so long may the reading stay the same while the rover moves, seconds; None: for ever
-        blind=True,             # black, white and flat pictures decide nothing
         device=None,            # of encoder and model: 'cpu', 'cuda', ...; None: of the `SimV0Inference`, or CPU
+        frame_spacing_s=None,   # usual time between two frames in training, seconds; None: what the checkpoint says
+        **kwargs,               # of `LiveStream`
     ):
         self.inf = source if isinstance(source, SimV0Inference) else SimV0Inference(source, device or 'cpu', backend)
         if device is not None and torch.empty(0, device=device).device != self.inf.device: raise ValueError(
             f"device {str(device)!r} is not that of the given SimV0Inference, {str(self.inf.device)!r}: "
             "give one of the two")
         spacing = self.inf.frame_spacing_s if frame_spacing_s is None else frame_spacing_s
-        super().__init__(self.inf.model.F, spacing, max_gap_s, max_age_s, deadline_s, frame_shape, clock, max_skew_s,
-                         frozen_s, stuck_s, blind)
+        super().__init__(self.inf.model.F, spacing, **kwargs)
         self.cached = self.inf.model.encoder is None
         self.encoder = stream_encoder(self.inf).to(self.inf.device)
         self.encode = frame_encoder(self.encoder, encoder)

@@ -114,7 +114,8 @@ def _loss(theta, z, log_v, y, weight, seconds, ridge):
     logp = _log_sigmoid(up) + _log_sigmoid(-down) + np.log(-np.expm1(-slope*width))
     d_up, d_down = np.exp(_log_sigmoid(-up)), -np.exp(_log_sigmoid(down))
     finite = lambda v: np.where(np.isinf(v), 0., v)
-    d_width = np.where(np.isinf(width), 0., finite(width)/np.expm1(slope*np.where(np.isinf(width), 1., width)))
+    with np.errstate(over='ignore'): steep = np.expm1(slope*finite(width))  # a line search may try any slope
+    d_width = np.where(np.isinf(width), 0., finite(width)/np.where(steep > 0, steep, 1.))
     g_s = -weight*slope*(d_up + d_down)
     g_slope = (weight*((d_up*finite(up) + d_down*finite(down))/slope + d_width)).sum()
     grad = np.concatenate([z.T @ g_s, [g_s.sum()], [g_slope*slope]])
