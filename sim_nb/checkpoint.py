@@ -281,6 +281,7 @@ class _Data(_Facts):
                     raise ValueError(f'{k}: expected a whole number in 1..1,000,000')
         return v
 
+# %% ../nbs/33_checkpoint.ipynb #9379f35e
 _Share = Annotated[float, Field(ge=0, le=1)]
 
 class _Calibrated(_Facts): seen: list[str] = []
@@ -292,7 +293,12 @@ class _Calibration(_Facts):
     arithmetic: list[str] = []
     time_head: str|None = None
 
-class _Alarm(_Facts): threshold: _Share|None; budget: _Share = 0.; recall: _Share|None = None; false_alarm_rate: _Share|None = None
+class _Alarm(_Facts):
+    threshold: _Share|None
+    budget: _Share = 0.
+    recall: _Share|None = None
+    false_alarm_rate: _Share|None = None
+
 class _TimeHead(_Facts):
     share: _Share
     share_below: _Share|None = None  # not there: as `share`
@@ -614,8 +620,9 @@ def encoder(self: Opened):  # an `Encoder`
     return enc
 
 # %% ../nbs/33_checkpoint.ipynb #95d00b29
-RECORDED = tuple(f'sim_nb.{o}' for o in ('drives.Drives', 'drives.FrameFolder', 'drives.LeRobotDataset', 'lerobot.Drives', 'lerobot.FrameFolder',
-                                         'lerobot.LeRobotDataset', 'world.WorldDataset'))  # these open one another's data
+RECORDED = tuple(f'sim_nb.{o}' for o in (  # these open one another's data
+    'drives.Drives', 'drives.FrameFolder', 'drives.LeRobotDataset', 'lerobot.Drives', 'lerobot.FrameFolder',
+    'lerobot.LeRobotDataset', 'world.WorldDataset'))
 _OF_WINDOWS = ('spacing_s', 'stride_s', 'image_size')  # of a data file, but settings of training
 
 @patch
@@ -626,10 +633,12 @@ def _as_other(self: Opened, cls, spec, path):
     world, folder = path.startswith('world:'), Path(path).is_dir()
     file = find_data_file(path)
     other = file is not None and read_data_file(file) != spec.get('data_file')
-    foreign = set(DataFile.model_fields) - {*_OF_WINDOWS} if other or world and not cls.endswith('WorldDataset') else set()
+    foreign = (set(DataFile.model_fields) - {*_OF_WINDOWS}
+               if other or world and not cls.endswith('WorldDataset') else set())
     if folder: foreign |= {*OF_PICTURES} if (Path(path)/'meta/info.json').is_file() else {*OF_LEROBOT, 'revision'}
     gone = {k for k in kwargs if k in foreign and k not in self.said}
-    if other and gone: say_once(f"{file} says how {path} is read; of the training data {', '.join(sorted(gone))} do not count")
+    if other and gone: say_once(
+        f"{file} says how {path} is read; of the training data {', '.join(sorted(gone))} do not count")
     if not world: gone |= {'workers'}
     return RECORDED[-1] if world else RECORDED[0], {k: v for k, v in kwargs.items() if k not in gone}
 
@@ -638,7 +647,8 @@ def _as_other(self: Opened, cls, spec, path):
 def _at_spacing(self: Opened, ds, cls, path, kwargs):
     "Data of a faster camera, with frames as far apart as in training"
     s, now = self.frame_spacing_s, ds.frame_spacing()
-    if s is None or now is None or 'spacing_s' in self.said or now > .999*s and not getattr(ds, 'data_file', {}).get('spacing_s'): return ds
+    if (s is None or now is None or 'spacing_s' in self.said
+            or now > .999*s and not getattr(ds, 'data_file', {}).get('spacing_s')): return ds
     if abs(now/s - 1) < .01: return ds
     fps = getattr(ds, 'fps', None)
     if not fps or s < .999/fps: return ds   # a slower camera: the caller is warned, see `spacing_doubt`
@@ -670,7 +680,8 @@ def open_as(self: Opened,
 ) -> Opened:           # the same object
     "Open other data as in training but for these settings; a class that the user names is trusted"
     if overrides: self.metadata = self.metadata | dict(data=override_data(self.data(), overrides))
-    for keys in (parse_override(o)[0] for o in overrides or ()): self.said.add([*keys, '*'][2] if keys[1] == 'dataset_kwargs' else keys[1])
+    for keys in (parse_override(o)[0] for o in overrides or ()):
+        self.said.add([*keys, '*'][2] if keys[1] == 'dataset_kwargs' else keys[1])
     self.trusted |= trust_code or any(o.startswith('data.dataset_class_path') for o in overrides or ())
     return self
 

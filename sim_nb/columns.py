@@ -51,7 +51,8 @@ def parse_source(
     "Read one entry of a telemetry map"
     if isinstance(text, Source): return text
     try: text, factor = split_unit(text, measures)
-    except ConfigError as e: raise DatasetError('telemetry map', 'a unit that is known', str(e), 'Correct the entry') from None
+    except ConfigError as e:
+        raise DatasetError('telemetry map', 'a unit that is known', str(e), 'Correct the entry') from None
     if isinstance(text, (int, float)) and math.isfinite(text): return Source(None, None, float(text))
     m = re.fullmatch(r'\s*(-?)\s*([^\[\]*\s-][^\[\]*]*?)\s*(?:\[([^\]]+)\])?\s*(?:\*\s*([-+.\deE]+))?\s*', str(text))
     try: scale = float(m[4] or 1) * (-1 if m[1] else 1) * factor
@@ -612,7 +613,8 @@ def described_by(self:DriveDataset,
     "What the arguments say, then the data file beside the data"
     o = Described(path, {k: v for k, v in given.items() if k in DataFile.model_fields}, has_not)
     if o.said: self.data_file = o.said
-    if o.used and hasattr(self, 'opened_with'): self.opened_with = self.opened_with[0], {**self.opened_with[1], **o.used}
+    if o.used and hasattr(self, 'opened_with'):
+        self.opened_with = self.opened_with[0], {**self.opened_with[1], **o.used}
     return o
 
 # %% ../nbs/12_columns.ipynb #7de8d777

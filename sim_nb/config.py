@@ -370,7 +370,8 @@ def check_class(
     if trusted or is_ours(path) or mod in sys.modules: return path
     raise UntrustedClass(
         f"{source} names the dataset class {path!r}, which is not one of sim_nb: "
-        f"to open it would run the code of the module {mod!r}. It was not run. If you trust it, say so: --set data.dataset_class_path={path}, or --trust-code")
+        f"to open it would run the code of the module {mod!r}. It was not run. "
+        f"If you trust it, say so: --set data.dataset_class_path={path}, or --trust-code")
 
 # %% ../nbs/02_config.ipynb #e2c17b17
 CODE_KEYS = ('auto_map', 'custom_pipelines', 'quantization_config', 'kernel_config', 'use_kernels', 'custom_generate')

@@ -95,7 +95,7 @@ class Captured:
         f,                # see `Recording`
         after: int=2,     # calls of a shape without a gradient before it is recorded
         most: int=8,      # shapes that are recorded; others run launch by launch
-        weights=(),       # tensors that `f` reads besides its inputs; it runs as it is while one of them wants a gradient
+        weights=(),       # tensors that `f` reads besides; it runs as it is while one of them wants a gradient
         kind=Recording,   # makes a recording
     ):
         self.f, self.after, self.most, self.weights, self.kind = f, after, most, list(weights), kind
@@ -105,7 +105,8 @@ class Captured:
         "Drop all recordings"
         self.seen, self.kept, self.where, self.lock = {}, {}, None, threading.RLock()
 
-    def __getstate__(self): return {k: v for k, v in self.__dict__.items() if k not in ('seen', 'kept', 'where', 'lock')}
+    def __getstate__(self):
+        return {k: v for k, v in self.__dict__.items() if k not in ('seen', 'kept', 'where', 'lock')}
     def __setstate__(self, state): self.__dict__.update(state); self.forget()
 
 # %% ../nbs/18_cuda.ipynb #9851e4d5
@@ -133,8 +134,10 @@ def key(self: Captured, xs):
     "What must be the same for a recording to hold"
     dev = xs[0].device
     stream = torch.cuda.current_stream(dev).cuda_stream if dev.type == 'cuda' else 0
-    precision = torch.is_autocast_enabled('cuda') and torch.get_autocast_dtype('cuda'), torch.get_float32_matmul_precision()
-    return _Key(torch.is_grad_enabled() and xs[0].requires_grad, dev, stream, precision, tuple((x.shape, x.dtype) for x in xs))
+    precision = (torch.is_autocast_enabled('cuda') and torch.get_autocast_dtype('cuda'),
+                 torch.get_float32_matmul_precision())
+    return _Key(torch.is_grad_enabled() and xs[0].requires_grad, dev, stream, precision,
+                tuple((x.shape, x.dtype) for x in xs))
 
 # %% ../nbs/18_cuda.ipynb #1b901e78
 @patch

@@ -1095,13 +1095,14 @@ def episode_prints(
     "Fingerprints of the drives of a split; a drive whose telemetry never changes has none"
     ds = ds.now
     whole = ds if getattr(ds, 'raw', None) is None else ds.raw
-    own = np.asarray(whole.rows)[:, -1] < whole.ds.n_frames if isinstance(whole, MirroredDataset) else np.ones(len(ds), bool)
+    own = (np.asarray(whole.rows)[:, -1] < whole.ds.n_frames if isinstance(whole, MirroredDataset)
+           else np.ones(len(ds), bool))
     ep = np.asarray(ds.episodes if ds.episodes is not None else np.zeros(len(ds)))
     def digest(i):
         h = hashlib.sha256(np.ascontiguousarray(ds.telemetry[i]).tobytes())
         for k in LABEL_KEYS: h.update(np.asarray(ds.labels[k])[i].tobytes())
         return h.hexdigest()[:16]
-    order = np.flatnonzero(own)[np.argsort(ep[own], kind='stable')]  # the windows of each drive together, in their order
+    order = np.flatnonzero(own)[np.argsort(ep[own], kind='stable')]  # drive by drive, in their order
     drives = np.split(order, np.flatnonzero(ep[order[1:]] != ep[order[:-1]]) + 1) if len(order) else []
     return sorted(digest(i) for i in drives if (ds.telemetry[i] != ds.telemetry[i[0]]).any())
 

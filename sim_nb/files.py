@@ -275,7 +275,8 @@ class NewFolder:
 
     def full(self, e):
         "The error of a full disk with the name of this folder; None for any other error"
-        if isinstance(e, OSError) and e.errno in _FULL and e.filename in (None, str(self.path)): return named(e, self.final)
+        if isinstance(e, OSError) and e.errno in _FULL and e.filename in (None, str(self.path)):
+            return named(e, self.final)
 
     def drop(self):
         "Remove what is left of it"
@@ -348,7 +349,9 @@ def sha256(
     path,    # a file
 ) -> str:    # 64 hex digits
     "Checksum of a file"
-    with open(path, 'rb') as f: return hashlib.file_digest(f, 'sha256').hexdigest() if sys.version_info >= (3, 11) else hashlib.sha256(f.read()).hexdigest()
+    with open(path, 'rb') as f:
+        return (hashlib.file_digest(f, 'sha256').hexdigest() if sys.version_info >= (3, 11)
+                else hashlib.sha256(f.read()).hexdigest())
 
 # %% ../nbs/01_files.ipynb #ae3c6dc3
 def file_digest(
@@ -389,7 +392,8 @@ def cache_folder(
         if make: path.mkdir(parents=True, exist_ok=True)
     except OSError as e:
         why = f'the cache folder cannot be written ({os.strerror(e.errno)})'
-        raise OSError(e.errno, f'{why}: set the environment variable SIM_NB_CACHE to a folder of yours', str(path)) from None
+        raise OSError(
+            e.errno, f'{why}: set the environment variable SIM_NB_CACHE to a folder of yours', str(path)) from None
     return path
 
 # %% ../nbs/01_files.ipynb #2f033888

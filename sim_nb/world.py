@@ -940,7 +940,8 @@ def _work(job):
     drive = make_drive(episode, seed, split, cfg)
     encode_video(drive.frames, video, FPS)
     looked, histogram = video_histogram(video)
-    with atomic_open(rows, 'wb') as f: np.savez(f, layout=drive.layout, looked=looked, histogram=histogram, **drive_columns(drive))
+    with atomic_open(rows, 'wb') as f:
+        np.savez(f, layout=drive.layout, looked=looked, histogram=histogram, **drive_columns(drive))
     return episode
 
 # %% ../nbs/15_world.ipynb #8cdf1432
@@ -948,7 +949,7 @@ def _run(jobs, workers, progress):
     "Run the jobs here or in `workers` processes, with a progress bar"
     bar = lambda o: metered(o, len(jobs), what='drives', unit='drives', show=progress)
     if not workers: return list(bar(map(_work, jobs)))
-    with parallel_config('loky', inner_max_num_threads=1, idle_worker_timeout=30):  # nobody waits longer for them at the end
+    with parallel_config('loky', inner_max_num_threads=1, idle_worker_timeout=30):  # nobody waits longer for them
         pool = Parallel(min(workers, len(jobs)), batch_size=1, return_as='generator')
         try: return list(bar(pool(map(delayed(_work), jobs))))
         except BrokenExecutor as e:
