@@ -186,7 +186,8 @@ def part_world(a, label='SIM', kind='world'):
         new['world_r2'][name] = [number(v) for v in drive_interval(mean, drives, n=400)]
         r = [rare_metrics(score(v[k]), y, drives, seconds, budget=.02) for v in o]
         new['world_lead'].append(dict(model=name, n=len(o), **{q: spread([v[q] for v in r]) for q in EVENTS[1:]}))
-    if kind == 'world': return new
+    f1 = lambda l, i: f1_score(y[i][y[i] >= 0], l.argmax(1)[i][y[i] >= 0], average='macro', labels=range(4))
+    if kind == 'world': return new | dict(world_f1_gain=[number(v) for v in drive_interval(lambda i, _: np.mean([f1(v['both'], i) - f1(v['raw'], i) for v in o]), drives, n=400)])
     return {k: kept(k) | v if isinstance(v, dict) else [r for r in kept(k) if label not in r['model']] + v for k, v in new.items()}
 
 def part_world_ahead(a):
