@@ -584,8 +584,9 @@ def add_rover(
     data=None,            # held-out windows with frames, for the recorded pushes; None: made frames
 ):
     "The robot's half of an export"
-    info['rover'] = dict(half=inf.model.encoder is None, table=[asdict(r) for r in own_table(inf.metadata)],
-                         floor_s=.3, back_speed=0., place=_write_place(inf.metadata.get('place'), folder))
+    policy, place = Policy(own_table(inf.metadata)), inf.metadata.get('place')   # as `SimGuard` makes it
+    info['rover'] = dict(half=inf.model.encoder is None, table=[asdict(r) for r in policy.table],
+                         floor_s=policy.floor_s, back_speed=policy.back_speed, place=_write_place(place, folder))
     (folder/'sim_rover.py').write_text(rover_source(), encoding='utf-8')
     record_pushes(inf, folder/PUSHES, data, longest=160)
 

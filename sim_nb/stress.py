@@ -115,7 +115,8 @@ def stress(
         kw = kwargs | dict(weather=facts.get('weather', 'clear'),
                            latency_s=(LATENCY_MS + facts.get('latency_ms', 0))/1e3)
         if fault: kw['through'] = partial(Faulty, seconds=seconds, **fault)
-        done[name] = drives(guard, episodes, checkpoint, table=without or table, seconds=seconds, **kw)
+        rows = table if without is None else without
+        done[name] = drives(guard, episodes, checkpoint, table=rows, seconds=seconds, **kw)
         if keep: keep(done)
     return done
 
