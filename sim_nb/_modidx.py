@@ -430,6 +430,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '', 'doc_host': '', 'git_url
                                     'sim_nb.closed_loop.scene_to_show': ('closed_loop.html#scene_to_show', 'sim_nb/closed_loop.py'),
                                     'sim_nb.closed_loop.touched': ('closed_loop.html#touched', 'sim_nb/closed_loop.py'),
                                     'sim_nb.closed_loop.twins': ('closed_loop.html#twins', 'sim_nb/closed_loop.py'),
+                                    'sim_nb.closed_loop.warm_up': ('closed_loop.html#warm_up', 'sim_nb/closed_loop.py'),
                                     'sim_nb.closed_loop.warnings': ('closed_loop.html#warnings', 'sim_nb/closed_loop.py')},
             'sim_nb.columns': { 'sim_nb.columns.ActionRule': ('columns.html#actionrule', 'sim_nb/columns.py'),
                                 'sim_nb.columns.ActionRule.__call__': ('columns.html#actionrule.__call__', 'sim_nb/columns.py'),

@@ -38,6 +38,7 @@ class Recorder:
     def __call__(self, frame, reading, t, command, hz, rules):
         seen = (frame, reading) if self.judge.camera else (None, None)
         d = self.judge(*seen, t, command, hz, rules)
+        if t < 0: return d  # it warms up
         self.frames.append(frame); self.telemetry.append(reading); self.truth.append(hz); self.rules = rules
         self.wanted.append(command); self.allowed.append(limited(command, d['answer']))
         return d
