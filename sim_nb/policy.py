@@ -59,8 +59,8 @@ TABLE = (
     Row('stream_stop', 'stop', 1., 0., .3, 'the stream gave no decision, and its code asks to stop'),
     Row('stream_slow', 'slow', 1., 0., .3, 'the stream gave no decision, and its code asks to slow down'),
     Row('old', 'stop', .5, 0., 0., 'seconds since the frame: `max_age_s` of the stream'),
-    Row('high', 'stop', 1., 0., .5, "the model's risk is high"),
-    Row('arc', 'stop', 1.5, 0., 0., '1/m, turn over speed: a tighter arc leaves the picture; tried on drives, see the page on accidents'),
+    Row('high', 'stop', 1., 0., 1., "the model's risk is high; held so long, few contacts are left, see the page on accidents"),
+    Row('arc', 'stop', 1., 0., 0., '1/m, turn over speed, at medium risk or high: a tighter arc leaves the picture; tried on drives'),
     Row('medium', 'slow', 1., 0., .2, "the model's risk is medium or high"),
     Row('alarm', 'slow', 1., .3, .2, 'the alarm of a calibrated checkpoint, sustained; the threshold is its own'),
     Row('unsure', 'slow', .7, .5, .5, '1 - confidence: under three in ten sure; a certificate has its own'),
@@ -121,7 +121,7 @@ def find_doubts(
     if ok: d |= {'high': float(risk == 'high'), 'medium': float(risk in ('medium', 'high'))}
     near = ok and risk in ('medium', 'high')
     if ok: d['person'] = float(near and decision.get('reason') == 'human')
-    d['arc'] = abs(command[1])/command[0] if command[0] > ON_THE_SPOT else 0.
+    d['arc'] = abs(command[1])/command[0] if near and command[0] > ON_THE_SPOT else 0.
     alarms = [decision[k] for k in ('risk_high_alarm', 'alarm') if k in decision]
     if alarms: d['alarm'] = float(any(map(bool, alarms)))
     sure = _number(decision.get('confidence')) if ok else None
