@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['log', 'POOLINGS', 'NONE', 'NONE_WIDTH', 'check_dims', 'HideFeatures', 'VisionProjector', 'segment_matrix', 'MeanPool',
-           'AttentionPool', 'Standardize', 'Waves', 'TelemetryMLP', 'Heads', 'batch_inputs', 'SmallReadout',
+           'AttentionPool', 'Standardize', 'Waves', 'TelemetryMLP', 'Heads', 'batch_inputs', 'Readout', 'SmallReadout',
            'SimV0Model', 'TimeToRisk', 'decode']
 
 # %% ../nbs/25_model.ipynb #97f69e38
@@ -181,19 +181,27 @@ def batch_inputs(
 NONE = 'none'     # the name that stands for no LLM
 NONE_WIDTH = 256  # width of the tokens without an LLM, unless `d` says otherwise
 
-class SmallReadout(nn.Module):
-    "One trained layer over all tokens, in the LLM's place: [B, T, d] -> [B, d]"
+class Readout(nn.Module):
+    "What stands in the LLM's place and is trained as a whole: [B, T, d] -> [B, d]"
     def __init__(self,
-        d: int,  # width of the tokens
-        T: int,  # number of tokens
+        d: int,          # width of the tokens
+        net: nn.Module,  # all its weights
     ):
         super().__init__()
-        self.net = nn.Sequential(nn.Flatten(), nn.Linear(T*d, d), nn.GELU())
+        self.net = net
         self.name, self.fingerprint, self.embed_rms, self.d, self.n_layers = NONE, NONE, 1., d, 0
 
     @property
-    def arithmetic(self): return 'fp32' if isinstance(self.net[1], nn.Linear) else 'int8'  # as a backend computes
+    def arithmetic(self):  # as a backend computes
+        return 'fp32' if any(isinstance(o, nn.Linear) for o in self.net.modules()) else 'int8'
     def forward(self, x): return self.net(x)
+
+class SmallReadout(Readout):
+    "One trained layer over all tokens: [B, T, d] -> [B, d]"
+    def __init__(self,
+        d: int,  # width of the tokens
+        T: int,  # number of tokens
+    ): super().__init__(d, nn.Sequential(nn.Flatten(), nn.Linear(T*d, d), nn.GELU()))
 
 # %% ../nbs/25_model.ipynb #70b9e3d5
 def _with_options(init):
