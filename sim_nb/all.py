@@ -21,7 +21,8 @@ import torch
 from .labels import RISKS, REASONS, ACTIONS, HEADS, CHANNELS
 from .config import load_config, list_configs
 from .plots import plot_strip, plot_channels, plot_timeline, plot_frames
-from .data import SimDataset, WindowDataset, FrameDataset, DummySimDataset, TelemetryStats, episode_split, seed_everything
+from .data import SimDataset, WindowDataset, FrameDataset, DummySimDataset, TelemetryStats
+from .data import episode_split, seed_everything
 from .drives import Drives, FrameFolder
 from .lerobot import LeRobotDataset, LeRobotWriter
 from .columns import ActionRule
@@ -48,7 +49,8 @@ from .watch import replay, overlay
 _all_ = ['RISKS', 'REASONS', 'ACTIONS', 'HEADS', 'CHANNELS',
          'load_config', 'list_configs',
          'plot_strip', 'plot_channels', 'plot_timeline', 'plot_frames',
-         'SimDataset', 'WindowDataset', 'FrameDataset', 'DummySimDataset', 'TelemetryStats', 'episode_split', 'seed_everything',
+         'SimDataset', 'WindowDataset', 'FrameDataset', 'DummySimDataset', 'TelemetryStats',
+         'episode_split', 'seed_everything',
          'Drives', 'FrameFolder',
          'LeRobotDataset', 'LeRobotWriter',
          'ActionRule',

@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['NEAR', 'LATENCY_MS', 'FAR', 'STEP_S', 'DRIVERS', 'WARM_S', 'MEASURES', 'MOST', 'touched', 'moved_how', 'clearance',
            'Fixed', 'Oracle', 'OnBoard', 'make_judge', 'carry_out', 'World', 'Count', 'warm_up', 'drive', 'drives',
-           'rates', 'twins', 'against', 'warnings', 'report', 'main', 'keep_drives', 'read_drives', 'check_film',
-           'scene_to_show', 'film_sides', 'film']
+           'drive_draws', 'interval95', 'rates', 'twins', 'against', 'warnings', 'report', 'main', 'keep_drives',
+           'read_drives', 'check_film', 'scene_to_show', 'film_sides', 'film']
 
 # %% ../nbs/64_closed_loop.ipynb #d3abe8e3
 from .cli import GUARDS, metered, sim_drive
@@ -29,7 +29,7 @@ from .files import atomic_open, check_writable
 from .keep import Recorder, check_save, save_drives, spool_drive, spool_folder
 from .policy import TABLE, Policy, limited
 from .world import (BIAS, FPS, NOISE, SUBSTEPS, WEATHERS, Camera, Driver, FAN, LabelRules, RoverSim,
-                          Walker, _rngs,
+                          Walker, drive_rngs,
                           hazards, label_risk, look, make_scene)
 
 # %% ../nbs/64_closed_loop.ipynb #3eb1892f
@@ -139,7 +139,7 @@ class World:
     def __init__(self, episode, seed, driver, weather='clear', size=128):
         if driver not in DRIVERS: raise ValueError(f"driver: expected one of {tuple(DRIVERS)}, got {driver!r}")
         if weather not in WEATHERS: raise ValueError(f"weather: expected one of {tuple(WEATHERS)}, got {weather!r}")
-        scene_rng, drive_rng, self.people_rng, self.imu_rng, self.pixel_rng = _rngs(seed, 'test', episode, 0)
+        scene_rng, drive_rng, self.people_rng, self.imu_rng, self.pixel_rng = drive_rngs(seed, 'test', episode, 0)
         self.sim = RoverSim(make_scene(scene_rng, None), scene_rng)
         self.cam, self.driver = Camera(self.sim, size, WEATHERS[weather]), Driver(drive_rng)
         self.walkers = [Walker(self.sim, i) for i in range(len(self.sim.scene.people))]
@@ -292,9 +292,18 @@ MEASURES = {  # name -> how many on one drive
     'near misses': lambda r: len(r['near']),
     'needless stops': lambda r: len(r['needless'])}
 
-def _draws(n, draws=2000, seed=0): return np.random.default_rng(seed).integers(0, n, (draws, n))
+def drive_draws(
+    n: int,           # drives
+    draws: int=2000,
+    seed: int=0,
+) -> np.ndarray:      # int [draws, n]
+    "Which drives a bootstrap draws, with replacement"
+    return np.random.default_rng(seed).integers(0, n, (draws, n))
 
-def _interval(x):
+def interval95(
+    x: np.ndarray,  # float [draws]; infinities and NaN are left out
+) -> list:          # lower and upper end, NaN without a number
+    "The middle 95 % of the draws"
     x = x[np.isfinite(x)]
     return [float(o) for o in np.quantile(x, [.025, .975])] if len(x) else [math.nan]*2
 
@@ -303,13 +312,13 @@ def rates(
     rows: list,       # of `drive`
 ) -> dict:            # measure -> n, per_100m, per_hour, and the 95 % interval of per_100m
     "How often things happen"
-    m, h, pick = np.array([r['metres'] for r in rows]), sum(r['seconds'] for r in rows)/3600, _draws(len(rows))
+    m, h, pick = np.array([r['metres'] for r in rows]), sum(r['seconds'] for r in rows)/3600, drive_draws(len(rows))
     res = {}
     for k, f in MEASURES.items():
         n = np.array([f(r) for r in rows])
         with np.errstate(all='ignore'): spread = 100*n[pick].sum(1)/m[pick].sum(1)
         res[k] = dict(n=int(n.sum()), per_100m=float(100*n.sum()/m.sum()), per_hour=float(n.sum()/h),
-                      interval=_interval(spread))
+                      interval=interval95(spread))
     return res
 
 # %% ../nbs/64_closed_loop.ipynb #0cca4a4a
@@ -335,13 +344,13 @@ def against(
 ) -> dict:            # measure -> how many times fewer per 100 m, with its interval; distance lost
     "A guard against none, paired by scene"
     none = twins(rows, none)
-    (m, m0), pick, res = (np.array([r['metres'] for r in o]) for o in (rows, none)), _draws(len(rows)), {}
+    (m, m0), pick, res = (np.array([r['metres'] for r in o]) for o in (rows, none)), drive_draws(len(rows)), {}
     for k in ('person, forwards', 'thing, forwards', 'forwards'):
         n, n0 = (np.array([MEASURES[k](r) for r in o]) for o in (rows, none))
         def fewer(i): return _times(n0[i].sum(-1)/m0[i].sum(-1), n[i].sum(-1)/m[i].sum(-1))
-        res[k] = dict(fewer=float(fewer(np.arange(len(n)))), interval=_interval(fewer(pick)))
+        res[k] = dict(fewer=float(fewer(np.arange(len(n)))), interval=interval95(fewer(pick)))
     lost = 1 - m[pick].sum(1)/m0[pick].sum(1)
-    return res | dict(lost=float(1 - m.sum()/m0.sum()), lost_interval=_interval(lost))
+    return res | dict(lost=float(1 - m.sum()/m0.sum()), lost_interval=interval95(lost))
 
 # %% ../nbs/64_closed_loop.ipynb #ef1fd016
 def warnings(

@@ -18,7 +18,7 @@ from fastcore.basics import patch
 from .labels import ACTIONS, CHANNELS, HEADS, IGNORE_INDEX, beyond_limit
 from .config import ConfigError
 from .datafile import DataFile, Described, split_unit
-from .data import DatasetError, FrameDataset, _usual_step, highest_ahead
+from .data import DatasetError, FrameDataset, usual_step, highest_ahead
 
 # %% ../nbs/12_columns.ipynb #78fbabce
 _log = logging.getLogger('sim_nb')
@@ -682,7 +682,7 @@ def _columns_at(self:DriveDataset, last):
 def _risk_ahead(self:DriveDataset, seconds):
     "The highest risk ahead of each window, int64 [N], and the usual seconds between two labels"
     frames = np.concatenate([highest_ahead(d.labels['risk_id'], d.t, seconds) for d in self.drives])
-    return frames[np.asarray(self.rows)[:, -1]], _usual_step([np.diff(d.t) for d in self.drives])
+    return frames[np.asarray(self.rows)[:, -1]], usual_step([np.diff(d.t) for d in self.drives])
 
 # %% ../nbs/12_columns.ipynb #c3e93f6e
 @patch

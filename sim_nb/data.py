@@ -8,7 +8,7 @@ __all__ = ['LABEL_KEYS', 'REQUIRED_KEYS', 'SAMPLE_KEYS', 'log', 'IN_MEMORY', 'SP
            'SampleError', 'check_array', 'validate_sample', 'SimDataset', 'SubsetDataset', 'check_batch', 'collate_fn',
            'Ids', 'PackedIds', 'ColumnDataset', 'WindowDataset', 'cut_windows', 'FrameIds', 'FrameDataset',
            'mirror_actions', 'MirroredDataset', 'spacing_doubt', 'highest_ahead', 'DummySimDataset', 'TelemetryStats',
-           'class_counts', 'class_weights', 'episode_split', 'episode_prints', 'EpochSampler', 'make_dl',
+           'class_counts', 'class_weights', 'episode_split', 'episode_prints', 'EpochSampler', 'SimLoader', 'make_dl',
            'MissingDataError', 'build_dataset', 'how_opened', 'alike_split', 'split_off', 'build_split']
 
 # %% ../nbs/10_data.ipynb #add91167
@@ -789,9 +789,11 @@ def _risk_ahead(self: ColumnDataset, seconds):
         i = i[np.argsort(t[i], kind='stable')]
         out[i] = highest_ahead(risk[i], t[i], seconds)
         steps.append(np.diff(t[i]))
-    return out, _usual_step(steps)
+    return out, usual_step(steps)
 
-def _usual_step(steps):
+def usual_step(
+    steps: list,  # seconds between labels, an array per drive
+) -> float:
     "Median of the seconds between labels; 0 where no drive has two"
     steps = np.concatenate(steps)
     return float(np.median(steps)) if len(steps) else 0.
@@ -1125,8 +1127,8 @@ class EpochSampler(Sampler):
         return (i for s in _pieces(self.n, 4096) for i in order[s].tolist())  # a list of a million would take 40 MB
 
 # %% ../nbs/10_data.ipynb #e9aa9d6b
-class _Loader(DataLoader):
-    "torch's loader; without workers it asks the dataset for whole batches and keeps no books"
+class SimLoader(DataLoader):
+    "The loader that `make_dl` gives: torch's; without workers it asks the dataset for whole batches and keeps no books"
     def __iter__(self):
         if self.num_workers or not hasattr(self.dataset, '__getitems__'): return super().__iter__()
         return (self.collate_fn(self.dataset.__getitems__(idxs)) for idxs in self.batch_sampler)
@@ -1144,7 +1146,7 @@ def make_dl(
     if drop_last and len(ds) < bs: raise ValueError(
         f"make_dl: drop_last leaves no batch, there are {len(ds)} samples and bs={bs}. "
         "Lower bs or keep the last batch")
-    return _Loader(ds, batch_size=bs, sampler=EpochSampler(len(ds), shuffle, seed),
+    return SimLoader(ds, batch_size=bs, sampler=EpochSampler(len(ds), shuffle, seed),
                      collate_fn=collate_fn, drop_last=drop_last, num_workers=num_workers,
                      persistent_workers=num_workers > 0, generator=torch.Generator().manual_seed(seed))
 

@@ -23,7 +23,7 @@ from .labels import CHANNELS, HEADS, TELEMETRY, VIS_FEATS, label_maps
 from .files import atomic_folder, check_folder, content_digest, sha256, write_json
 from .runtime import FORMAT, GRAPHS, OnnxGraph, contract
 from .graph import OnnxBackend, export_graph, parity, quantize_graph
-from .inference import SimV0Inference, _reference, check_backend
+from .inference import SimV0Inference, reference_model, check_backend
 
 # %% ../nbs/44_export.ipynb #6cc982d6
 def describe(
@@ -111,7 +111,7 @@ def _fp32(checkpoint):
     "The model of a checkpoint in plain fp32, as `SimV0Inference`"
     need('onnx', 'onnxscript', 'onnxruntime')
     inf = checkpoint if isinstance(checkpoint, SimV0Inference) else SimV0Inference(checkpoint)
-    inf.model = _reference(inf)
+    inf.model = reference_model(inf)
     inf.run, inf.backend = inf.model, 'torch'
     return inf
 

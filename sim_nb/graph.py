@@ -19,7 +19,7 @@ from .fast import FastLLM, packed
 from .model import NONE
 from .backends import OnnxGraph, fastest, need, try_ways, way
 from .runtime import FUSED
-from .encode import _key, cached_graph, to_onnx
+from .encode import tensors_key, cached_graph, to_onnx
 
 # %% ../nbs/41_graph.ipynb #cb1c650d
 def features_model(
@@ -118,10 +118,10 @@ def quantize_graph(
 # %% ../nbs/41_graph.ipynb #00b921b9
 def _model_graph(model, precision='fp32', keep=()):
     "The graph of a model, from the cache or made now"
-    key = _key(model.trainable_state_dict(), model.get_metadata())
+    key = tensors_key(model.trainable_state_dict(), model.get_metadata())
     fp32 = lambda: cached_graph('fp32', key, lambda p: export_graph(model, p))
     if precision == 'fp32': return fp32()
-    return cached_graph('int8', _key(key, list(keep)), lambda p: quantize_graph(fp32(), p, keep))
+    return cached_graph('int8', tensors_key(key, list(keep)), lambda p: quantize_graph(fp32(), p, keep))
 
 class OnnxBackend:
     "The logits of a model through ONNX Runtime"

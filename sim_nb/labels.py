@@ -122,7 +122,8 @@ MOVED = {  # old room -> the room of today: names
     'report': {'tables': 'STYLE cell_text html_table text_table'},
     'vision': {'cache': 'FeatureCache SampleFrames cache_features cache_path cache_root cached_dataset encode_ahead '
                         'frame_batches frames_identity frames_of main prefetch', 'files': 'file_digest',
-               'encode': 'DTYPES PATHS FastPath FusedConv candidates choose_path fuse_convs one_thread padded_kernel ready_path'}}
+               'encode': 'DTYPES PATHS FastPath FusedConv candidates choose_path fuse_convs one_thread padded_kernel '
+                         'ready_path'}}
 
 # %% ../nbs/00_labels.ipynb #185145f5
 def moved(

@@ -182,7 +182,7 @@ class Senses:
 
     def reset(self):
         "Forget everything"
-        self.pictures, self.still, self.flat, self.at = deque(maxlen=3), 0., 0, None  # some: a camera may repeat two in turn
+        self.pictures, self.still, self.flat, self.at = deque(maxlen=3), 0., 0, None  # a camera may repeat two
         self.reading, self.same, self.read_at = None, [0., 0.], None
 
     def see(self,
@@ -210,7 +210,7 @@ def feel(self: Senses,
     x,        # one reading [8]
     t,        # its time, seconds
 ) -> tuple:   # code 'ok' or 'stuck_sensor'; detail
-    "Take a reading: all eight numbers stand still, or the six of the inertial sensor while it says that something happens"
+    "Take a reading: all eight numbers stand still, or the inertial six while they say that something happens"
     dt, self.read_at = 0. if self.read_at is None else t - self.read_at, t
     old, new = self.reading, np.asarray(x, float).tolist()
     self.reading = new
@@ -219,5 +219,5 @@ def feel(self: Senses,
     drove = dt if moving(x) else 0.
     self.same = [s + drove if e else 0. for s, e in zip(self.same, equal)]
     if self.stuck_s is None or max(self.same) < self.stuck_s*(1 - 1e-6): return 'ok', ''
-    which = 'no number of the reading' if self.same[0] >= self.stuck_s*(1 - 1e-6) else 'no number of the inertial sensor'
+    which = f"no number of the {'reading' if self.same[0] >= self.stuck_s*(1 - 1e-6) else 'inertial sensor'}"
     return 'stuck_sensor', f'{which} changed in {max(self.same):.3g} s of driving, at most {self.stuck_s:.3g}'

@@ -26,7 +26,7 @@ import numpy as np
 from fastcore.meta import delegates
 from .labels import FRAMES, VIS_FEATS
 from .backends import OnnxGraph
-from .runtime import GRAPHS, OnnxSim, contract, scaled, _check_files, _p_high, _refuse
+from .runtime import GRAPHS, OnnxSim, contract, scaled, check_files, high_probability, refuse_folder
 from .stream import LiveStream, drive_frames, drive_windows
 from .policy import Policy, Row
 from .ood import DriftAlarm, FeatureScore
@@ -84,11 +84,12 @@ class RoverStream(LiveStream):
     ):
         self.sim = OnnxSim(folder, precision, threads)
         info, where = self.sim.metadata, self.sim.folder/'model.json'
-        if 'rover' not in info: _refuse(where, 'it is an export without the half for a robot: its encoder is not there')
+        if 'rover' not in info: refuse_folder(
+            where, 'it is an export without the half for a robot: its encoder is not there')
         self.size, path = tuple(info['encoder']['size']), self.sim.folder/info['encoder']['file']
-        _check_files(self.sim.folder, info['files'], [path.name, GRAPHS[precision]])
+        check_files(self.sim.folder, info['files'], [path.name, GRAPHS[precision]])
         self.eyes, self.half, self.heard = OnnxGraph(path, threads), info['rover']['half'], None
-        if self.eyes.contract != contract(info): _refuse(path, 'it belongs to another model.json')
+        if self.eyes.contract != contract(info): refuse_folder(path, 'it belongs to another model.json')
         super().__init__(self.sim.F, **{'frame_spacing_s': info['frame_spacing_s'], **kwargs})
         self.warm_up()
 
@@ -108,7 +109,7 @@ class RoverStream(LiveStream):
 
     def told(self):
         "P(high) and the mean of the features, float32 [dv], of the newest answer; None when the model was not asked"
-        return None if self.heard is None else (float(_p_high(self.heard[0])[0]), self.heard[1].mean(0))
+        return None if self.heard is None else (float(high_probability(self.heard[0])[0]), self.heard[1].mean(0))
 
 # %% ../nbs/61_rover.ipynb #a8131b1d
 PLACE = 'place.npz'

@@ -24,7 +24,7 @@ from .backends import OnnxGraph, fastest, shortest, try_ways, way
 from .runtime import FUSED, check_finite, is_grave
 from .graph import OnnxBackend, features_model
 from .vision import encode_plain, resize_frames
-from .encode import FastPath, _key, cached_graph, export_encoder, one_thread
+from .encode import FastPath, tensors_key, cached_graph, export_encoder, one_thread
 from .inference import OneLaunch, SimV0Inference
 from .cli import metered
 
@@ -153,7 +153,7 @@ def check_skew(
 # %% ../nbs/43_stream.ipynb #22289179
 def _onnx_encoder(enc):
     "An encoder through ONNX Runtime"
-    path = cached_graph('encoder', _key(enc.describe()), lambda p: export_encoder(enc, p))
+    path = cached_graph('encoder', tensors_key(enc.describe()), lambda p: export_encoder(enc, p))
     graph = _quicker(OnnxGraph(path, 1), OnnxGraph(path), np.zeros((1, 3, *enc.size), np.uint8))
     def encode(frames):
         with one_thread(): x = resize_frames(torch.from_numpy(frames).permute(0, 3, 1, 2), enc.size)

@@ -49,8 +49,10 @@ def text_table(
     return '\n'.join([lines[0], '-'*len(lines[0]), *lines[1:]])
 
 # %% ../nbs/03_tables.ipynb #e1d4073b
-STYLE = '''body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#1f2933;background:#fff}
-h1,h2{line-height:1.2}table{border-collapse:collapse;font-size:.9em;display:block;overflow-x:auto}th,td{padding:.25rem .7rem;
+STYLE = '''body{font:16px/1.5 system-ui,sans-serif;
+max-width:60rem;margin:2rem auto;padding:0 1rem;color:#1f2933;background:#fff}
+h1,h2{line-height:1.2}table{border-collapse:collapse;font-size:.9em;display:block;overflow-x:auto}
+th,td{padding:.25rem .7rem;
 border-bottom:1px solid #d5dae0;text-align:right;white-space:nowrap}th:first-child,td:first-child{text-align:left}
 img{max-width:100%;height:auto}pre{background:#f2f4f7;padding:.7rem;overflow-x:auto}.note{color:#52606d}'''
 

@@ -33,7 +33,7 @@ from .cache import open_split
 with warnings.catch_warnings():  # importing fastai calls `torch.jit.script`, and torch warns about it
     warnings.simplefilter('ignore', FutureWarning)
     from sim_nb.data import pick_device, seed_everything
-    from sim_nb.learner import EpochMeter, SaveRun, _with_origin, check_folder, data_metadata
+    from sim_nb.learner import EpochMeter, SaveRun, with_origin, check_folder, data_metadata
     from sim_nb.learner import sim_dataloaders, sim_learner
 
 # %% ../nbs/37_train.ipynb #559bbef7
@@ -150,7 +150,7 @@ def init_weights(
     if both: log.warning(f"{len(both)} drives of val are among those that {path} was trained on: "
                          "the metrics on val are too good")
     seen = dict(data=dict(splits={f'init_{k}': v for k, v in splits.items()}))
-    return plain(_with_origin(metadata, model.get_metadata()['telemetry_stats'], origin, seen), 'metadata')
+    return plain(with_origin(metadata, model.get_metadata()['telemetry_stats'], origin, seen), 'metadata')
 
 # %% ../nbs/37_train.ipynb #118d680b
 from concurrent.futures import Future

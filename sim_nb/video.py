@@ -168,7 +168,7 @@ class VideoReader:
 
 # %% ../nbs/11_video.ipynb #e776ce43
 def _reorder_delay(packets, st):
-    "How late the clock of a file begins because frames are stored in another order than shown; most files say it themselves"
+    "How late the clock of a file begins because frames are not stored in the order shown; most files say it"
     pts, dts = (min((p[i] for p in packets if p[i] is not None), default=0) for i in (0, 3))
     return pts if st.codec_context.has_b_frames and pts > 0 and dts == 0 else 0
 

@@ -163,7 +163,8 @@ class Encoder(nn.Module):
         try: self.dv = self(torch.zeros(1, 3, *self.size)).shape[1]
         except (RuntimeError, AssertionError) as e:  # a stride or a patch that does not fit
             at = f"{name.partition('@')[0]}@{self.size[0]}x{self.size[1]}"
-            raise ValueError(f'vision encoder {at!r} takes no pictures of that size: {str(e).splitlines()[0]}') from None
+            why = str(e).splitlines()[0]
+            raise ValueError(f'vision encoder {at!r} takes no pictures of that size: {why}') from None
 
     def train(self, mode=True): return super().train(False)
 
@@ -346,5 +347,6 @@ def encode_plain(
     frames,        # RGB frames, uint8 [N, H, W, 3]
 ):                 # features, float32 [N, dv]
     "The reference path: every other path is compared with this one"
-    x = resize_frames(torch.as_tensor(frames).cpu().permute(0, 3, 1, 2).contiguous(), enc.size)  # a GPU rounds otherwise
+    x = torch.as_tensor(frames).cpu().permute(0, 3, 1, 2).contiguous()  # a GPU resizes with other rounding
+    x = resize_frames(x, enc.size)
     return enc(x.to(enc._mean.device).float()/255)

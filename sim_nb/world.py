@@ -9,9 +9,9 @@ __all__ = ['LAYOUTS', 'TEXTURES', 'FLOORS', 'WALLS', 'BOXES', 'ROCK', 'SHIRTS', 
            'rooms', 'corridor', 'texture_atlas', 'Paint', 'paint', 'Item', 'Person', 'Scene', 'furnish', 'make_scene',
            'geom', 'scene_xml', 'RoverSim', 'Walker', 'pixel_rays', 'cast', 'Weather', 'Camera', 'Sight', 'look',
            'free_width', 'hazards', 'Driver', 'smooth', 'label_risk', 'label_action', 'label_frames', 'label_margin',
-           'label_truth', 'WorldConfig', 'Drive', 'measure', 'break_sensor', 'make_drive', 'contact_sheet',
-           'label_balance', 'drive_columns', 'make_world', 'tree_hash', 'parse_world', 'world_folder', 'WorldDataset',
-           'main']
+           'label_truth', 'WorldConfig', 'Drive', 'measure', 'break_sensor', 'drive_rngs', 'make_drive',
+           'contact_sheet', 'label_balance', 'drive_columns', 'make_world', 'tree_hash', 'parse_world', 'world_folder',
+           'WorldDataset', 'main']
 
 # %% ../nbs/15_world.ipynb #c56d0538
 from .cli import metered, sim_world
@@ -859,14 +859,19 @@ def break_sensor(drive, fault, rng):
     return drive
 
 # %% ../nbs/15_world.ipynb #3d7eecc0
-def _rngs(seed, split, episode, attempt):
+def drive_rngs(
+    seed: int,     # of the world
+    split: str,    # of `SPLITS`
+    episode: int,
+    attempt: int,  # how often the episode was drawn before
+) -> list:         # five generators
     "Independent streams for scene, driver, people, sensors and pictures"
     return [np.random.default_rng(o)
             for o in np.random.SeedSequence([seed, SPLITS.index(split), episode, attempt]).spawn(5)]
 
 # %% ../nbs/15_world.ipynb #0608f7c7
 def _record(cfg, seed, split, episode, attempt):
-    scene_rng, drive_rng, people_rng, imu_rng, pixel_rng = _rngs(seed, split, episode, attempt)
+    scene_rng, drive_rng, people_rng, imu_rng, pixel_rng = drive_rngs(seed, split, episode, attempt)
     sim = RoverSim(make_scene(scene_rng, cfg.layout), scene_rng)
     cam, driver = Camera(sim, cfg.size, WEATHERS[cfg.weather]), Driver(drive_rng)
     walkers = [Walker(sim, i) for i in range(len(sim.scene.people))]
