@@ -284,7 +284,6 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '', 'doc_host': '', 'git_url
                               'sim_nb.check.label_counts': ('check.html#label_counts', 'sim_nb/check.py'),
                               'sim_nb.check.main': ('check.html#main', 'sim_nb/check.py'),
                               'sim_nb.check.nearest': ('check.html#nearest', 'sim_nb/check.py'),
-                              'sim_nb.check.no_warnings': ('check.html#no_warnings', 'sim_nb/check.py'),
                               'sim_nb.check.open_data': ('check.html#open_data', 'sim_nb/check.py'),
                               'sim_nb.check.opening': ('check.html#opening', 'sim_nb/check.py'),
                               'sim_nb.check.read_lerobot': ('check.html#read_lerobot', 'sim_nb/check.py'),

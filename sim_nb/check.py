@@ -5,11 +5,11 @@
 # %% auto #0
 __all__ = ['CODES', 'THUMB', 'ONE_SIZE', 'AS_RECORDED', 'UNITS', 'NAMES', 'LINT', 'LINT_ALL', 'RULES', 'PAIRS', 'LOOKALIKE',
            'RECORDED', 'row_text', 'Recording', 'empty_recording', 'thumbnail', 'add_suspects', 'read_lerobot',
-           'from_dataset', 'no_warnings', 'read_pictures', 'open_data', 'check_times', 'is_moving', 'equal_runs',
-           'check_values', 'zero_is_normal', 'check_signals', 'check_physics', 'check_scales', 'check_frames',
-           'label_counts', 'check_classes', 'check_label_rows', 'check_rules', 'nearest', 'find_copies', 'check_copies',
-           'check_leaks', 'check_conflicts', 'audit', 'count_table', 'episode_table', 'finding_table', 'check_report',
-           'write_map', 'opening', 'main']
+           'from_dataset', 'read_pictures', 'open_data', 'check_times', 'is_moving', 'equal_runs', 'check_values',
+           'zero_is_normal', 'check_signals', 'check_physics', 'check_scales', 'check_frames', 'label_counts',
+           'check_classes', 'check_label_rows', 'check_rules', 'nearest', 'find_copies', 'check_copies', 'check_leaks',
+           'check_conflicts', 'audit', 'count_table', 'episode_table', 'finding_table', 'check_report', 'write_map',
+           'opening', 'main']
 
 # %% ../nbs/17_check.ipynb #85b550aa
 from .cli import sim_check
@@ -18,7 +18,7 @@ from .cli import sim_check
 if __name__ == '__main__' and __spec__: raise SystemExit(sim_check())  # python -m sim_nb.check
 
 # %% ../nbs/17_check.ipynb #5a51059f
-import contextlib, inspect, logging
+import inspect
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -331,15 +331,6 @@ def from_dataset(
     x = np.asarray(ds.telemetry, float)
     return [Recording(name, f'episode {e}', x[eps == e], {k: v[eps == e] for k, v in ds.labels.items()})
             for e in np.unique(eps)]
-
-# %% ../nbs/17_check.ipynb #9d2f0c07
-@contextlib.contextmanager
-def no_warnings():
-    "The library does not log meanwhile"
-    log = logging.getLogger('sim_nb')
-    log.disabled, before = True, log.disabled
-    try: yield
-    finally: log.disabled = before
 
 # %% ../nbs/17_check.ipynb #374d3b77
 def _add_files(rec, files):
