@@ -1892,6 +1892,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '', 'doc_host': '', 'git_url
                               'sim_nb.watch._columns': ('watch.html#_columns', 'sim_nb/watch.py'),
                               'sim_nb.watch._dashes': ('watch.html#_dashes', 'sim_nb/watch.py'),
                               'sim_nb.watch._fit': ('watch.html#_fit', 'sim_nb/watch.py'),
+                              'sim_nb.watch._fitting': ('watch.html#_fitting', 'sim_nb/watch.py'),
                               'sim_nb.watch._font': ('watch.html#_font', 'sim_nb/watch.py'),
                               'sim_nb.watch._light': ('watch.html#_light', 'sim_nb/watch.py'),
                               'sim_nb.watch._page': ('watch.html#_page', 'sim_nb/watch.py'),
