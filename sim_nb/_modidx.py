@@ -1261,6 +1261,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '', 'doc_host': '', 'git_url
                                 'sim_nb.learner._watch': ('learner.html#_watch', 'sim_nb/learner.py'),
                                 'sim_nb.learner._with_encoder': ('learner.html#_with_encoder', 'sim_nb/learner.py'),
                                 'sim_nb.learner._with_origin': ('learner.html#_with_origin', 'sim_nb/learner.py'),
+                                'sim_nb.learner._wrapped': ('learner.html#_wrapped', 'sim_nb/learner.py'),
                                 'sim_nb.learner.adamw': ('learner.html#adamw', 'sim_nb/learner.py'),
                                 'sim_nb.learner.amp_context': ('learner.html#amp_context', 'sim_nb/learner.py'),
                                 'sim_nb.learner.best_line': ('learner.html#best_line', 'sim_nb/learner.py'),
