@@ -1150,6 +1150,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '', 'doc_host': '', 'git_url
                                 'sim_nb.learner.SaveRun.__init__': ('learner.html#saverun.__init__', 'sim_nb/learner.py'),
                                 'sim_nb.learner.SaveRun._finish': ('learner.html#saverun._finish', 'sim_nb/learner.py'),
                                 'sim_nb.learner.SaveRun._head_line': ('learner.html#saverun._head_line', 'sim_nb/learner.py'),
+                                'sim_nb.learner.SaveRun._say': ('learner.html#saverun._say', 'sim_nb/learner.py'),
                                 'sim_nb.learner.SaveRun._start': ('learner.html#saverun._start', 'sim_nb/learner.py'),
                                 'sim_nb.learner.SaveRun._take_up': ('learner.html#saverun._take_up', 'sim_nb/learner.py'),
                                 'sim_nb.learner.SaveRun._training': ('learner.html#saverun._training', 'sim_nb/learner.py'),

@@ -1032,6 +1032,12 @@ def _still_there(cfg):
 
 # %% ../nbs/34_learner.ipynb #e5c2b556
 @patch
+def _say(self: SaveRun, line):
+    "Log a line in 80 characters; a long path keeps its own"
+    for o in textwrap.wrap(line, 80, subsequent_indent='  ', break_long_words=False, break_on_hyphens=False):
+        self.log(o)
+
+@patch
 def _start(self: SaveRun, learn, again):
     "The head of the log; for a run that is resumed, the files that a kill may have left behind"
     p = self.progress
@@ -1042,18 +1048,18 @@ def _start(self: SaveRun, learn, again):
     if again: return
     self.log(f"data: {len(learn.dls.train_ds):,} windows for training, {len(learn.dls.valid_ds):,} for validation"
              + ''.join(f', {k}={self.metadata[k]}' for k in ('F', 'dv') if k in self.metadata))
-    if s := getattr(learn.dls.train_ds, 'look_ahead_s', 0.): self.log(
+    if s := getattr(learn.dls.train_ds, 'look_ahead_s', 0.): self._say(
         f"target: the highest risk within the next {s:g} s; validation is judged on the risk of the moment")
     for k, names in (self.cfg.run.get('split_off', {}) if self.cfg else {}).items():
         some = ', '.join(names[:6]) + (' ...' if len(names) > 6 else '')
         self.log(f"{k}: {len(names)} drive{'s'*(len(names) != 1)} split off: {some}"[:200])
     if hasattr(learn.model, 'param_counts'):
         n = learn.model.param_counts()
-        self.log(f"model: {self.metadata['llm_name_or_path']}, {n['trainable']:,} of {n['total']:,} parameters "
+        self._say(f"model: {self.metadata['llm_name_or_path']}, {n['trainable']:,} of {n['total']:,} parameters "
                  "are trainable")
     if o := self.metadata.get('init_from'):
         shift = stats_shift(self.metadata['telemetry_stats'], o['telemetry_stats'])
-        self.log(f"weights: from {o['path']}, epoch {o['epoch']}, and the telemetry statistics that belong to them; "
+        self._say(f"weights: from {o['path']}, epoch {o['epoch']}, and the telemetry statistics that belong to them; "
                  f"the mean of this data is up to {shift:.2f} standard deviations away")
 
 @patch
