@@ -315,7 +315,7 @@ def comparison(
         return {k: np.zeros(len(test_ds), int) if p is None else p for k, p in preds.items()}
     with quiet_fits(), ThreadPoolExecutor(torch.get_num_threads()) as pool:
         fitted = metered(pool.map(answers, names), len(names), what='simpler models', unit='models')
-        fits = dict(zip(names, fitted))
+        fits = dict(zip(names, list(fitted)))
     return [judge(o, preds, truth) for o, preds in {**own, **fits}.items()]
 
 # %% ../nbs/37_train.ipynb #f72ed01e
