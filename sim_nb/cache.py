@@ -7,7 +7,7 @@ __all__ = ['log', 'prefetch', 'frame_batches', 'encode_ahead', 'frames_identity'
            'cache_features', 'SampleFrames', 'frames_of', 'cached_dataset', 'open_split', 'main']
 
 # %% ../nbs/24_cache.ipynb #54aafd3b
-from .cli import Meter, sim_cache
+from .cli import Meter, metered, sim_cache
 
 # %% ../nbs/24_cache.ipynb #6696665e
 if __name__ == '__main__' and __spec__: raise SystemExit(sim_cache())  # python -m sim_nb.cache
@@ -108,7 +108,8 @@ def frames_identity(
     root = os.path.commonpath([os.path.dirname(o) for o in files]) if files else ''
     options = {k: getattr(ds, k, None) for k in ('camera', 'image_size', 'frames_key')}
     res = dict(n_frames=int(ds.n_frames), options={k: str(v) for k, v in options.items() if v is not None},
-               files={os.path.relpath(o, root).replace(os.sep, '/'): file_digest(o) for o in files})
+               files={os.path.relpath(o, root).replace(os.sep, '/'): file_digest(o)
+                      for o in metered(files, what='looking at files', unit='files')})
     if files: return res
     h = hashlib.sha256()  # frames that are in no file: all of their bytes count
     for _, img in ds.iter_frames(): h.update(f'{img.shape}'.encode()); h.update(np.ascontiguousarray(img).data)

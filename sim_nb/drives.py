@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 import numpy as np, torch
 from fastcore.basics import patch
+from .cli import metered
 from .labels import CHANNELS, HEADS, WEIGHT
 from .data import DatasetError, MissingFileError, how_opened
 from .video import open_picture, orientation, read_picture, shown_size
@@ -307,7 +308,8 @@ class FrameFolder(DriveDataset):
         self.pictures_at = []
         if isinstance(rule, dict): rule = ActionRule(**rule)
         self.suspects, self._unread, self._seen = [], {}, {}
-        drives = [self._drive(i, folders[i], chans, labels, rule, o.get('on_limit', 'error')) for i in ns]
+        limit, bar = o.get('on_limit', 'error'), metered(ns, what='reading drives', unit='drives')
+        drives = [self._drive(i, folders[i], chans, labels, rule, limit) for i in bar]
         heads = label_columns(self._seen, labels, self.root)   # a column that is asked for must be in some drive
         say_labels(self.root.name, self.suspects, not (rule or any(heads.values())), self._unread)
         check_maps(self.root.name, drives, labels)
@@ -376,7 +378,7 @@ def _see_labels(self:FrameFolder, others, heads, labels):
 def _check_sizes(self:FrameFolder):
     "Every picture opens and, when none is scaled, has the size of the first"
     size, self._jpeg = None, []
-    for p in self.pictures_at:
+    for p in metered(self.pictures_at, what='opening pictures', unit='pictures'):
         with open_picture(p) as im:
             came = shown_size(im)
             size = size or came
