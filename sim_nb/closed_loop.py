@@ -81,7 +81,8 @@ class Oracle:
     def __call__(self, frame, reading, t, command, hz, rules):
         risk = RISKS[int(label_risk(np.array([hz['time_to_collision']]), rules)[0])]
         reason = 'human' if hz['person_time'] <= hz['thing_time'] else 'obstacle'
-        return {**FAR, 'risk': risk, **self.policy(dict(FAR, risk=risk, reason=reason), command, t)}
+        known = dict(FAR, risk=risk, reason=reason, alarm=risk == 'high')
+        return {**known, **self.policy(known, command, t)}
 
 # %% ../nbs/64_closed_loop.ipynb #386a34ce
 class OnBoard:

@@ -156,7 +156,7 @@ def submit(self: FastPath,
 ):           # function without arguments: features, float32 [N, dv], on the CPU
     "Begin to encode; call it inside `one_thread`"
     x = torch.as_tensor(frames).permute(0, 3, 1, 2)
-    parts = [x] if self.device != 'cpu' else x.split(min(8, -(-len(x)//self.n)))
+    parts = [x] if self.device != 'cpu' else x.split(min(16, -(-len(x)//self.n)))
     futures = [self.pool.submit(self.encode, o) for o in parts]
     return lambda: torch.cat([o.result() for o in futures])
 

@@ -11,7 +11,7 @@ __all__ = ['log', 'RECIPE', 'TABLE_METRICS', 'EPOCH_HEAD', 'adamw', 'amp_context
            'SaveRun', 'EpochMeter', 'SimInterpretation', 'last_frames']
 
 # %% ../nbs/34_learner.ipynb #66750c43
-import dataclasses, itertools, math, tempfile, time
+import dataclasses, itertools, math, tempfile, textwrap, time
 import numpy as np
 import pandas as pd
 import torch
@@ -46,7 +46,7 @@ from .labels import moved
 from .data import MirroredDataset, TelemetryStats, SimLoader, class_weights, episode_prints, episode_split
 from .data import how_opened, make_dl, pick_device
 from .cache import cached_dataset
-from .cli import Meter, seconds_text
+from .cli import Meter, metered, seconds_text
 from .model import SimV0Model
 from .loss import MultitaskLoss
 from .metrics import EpochRecord, check_metric, confusion, lower_is_better
@@ -1037,6 +1037,12 @@ def _still_there(cfg):
 
 # %% ../nbs/34_learner.ipynb #e5c2b556
 @patch
+def _say(self: SaveRun, line):
+    "Log a line in 80 characters; a long path keeps its own"
+    for o in textwrap.wrap(line, 80, subsequent_indent='  ', break_long_words=False, break_on_hyphens=False):
+        self.log(o)
+
+@patch
 def _start(self: SaveRun, learn, again):
     "The head of the log; for a run that is resumed, the files that a kill may have left behind"
     p = self.progress
@@ -1047,18 +1053,18 @@ def _start(self: SaveRun, learn, again):
     if again: return
     self.log(f"data: {len(learn.dls.train_ds):,} windows for training, {len(learn.dls.valid_ds):,} for validation"
              + ''.join(f', {k}={self.metadata[k]}' for k in ('F', 'dv') if k in self.metadata))
-    if s := getattr(learn.dls.train_ds, 'look_ahead_s', 0.): self.log(
+    if s := getattr(learn.dls.train_ds, 'look_ahead_s', 0.): self._say(
         f"target: the highest risk within the next {s:g} s; validation is judged on the risk of the moment")
     for k, names in (self.cfg.run.get('split_off', {}) if self.cfg else {}).items():
         some = ', '.join(names[:6]) + (' ...' if len(names) > 6 else '')
         self.log(f"{k}: {len(names)} drive{'s'*(len(names) != 1)} split off: {some}"[:200])
     if hasattr(learn.model, 'param_counts'):
         n = learn.model.param_counts()
-        self.log(f"model: {self.metadata['llm_name_or_path']}, {n['trainable']:,} of {n['total']:,} parameters "
+        self._say(f"model: {self.metadata['llm_name_or_path']}, {n['trainable']:,} of {n['total']:,} parameters "
                  "are trainable")
     if o := self.metadata.get('init_from'):
         shift = stats_shift(self.metadata['telemetry_stats'], o['telemetry_stats'])
-        self.log(f"weights: from {o['path']}, epoch {o['epoch']}, and the telemetry statistics that belong to them; "
+        self._say(f"weights: from {o['path']}, epoch {o['epoch']}, and the telemetry statistics that belong to them; "
                  f"the mean of this data is up to {shift:.2f} standard deviations away")
 
 @patch
@@ -1193,7 +1199,8 @@ def get_preds(self: SimLearner,
     if not len(dl): raise ValueError("get_preds: the loader is empty, expected at least one batch")
     self.model.eval()
     want = with_input, with_preds, with_targs, with_decoded, with_loss
-    parts = [tuple(x if w else None for x, w in zip(self._answers(b), want)) for b in dl]
+    batches = metered(dl, what='asking the model', unit='batches')
+    parts = [tuple(x if w else None for x, w in zip(self._answers(b), want)) for b in batches]
     inputs, outputs, targets, ids, losses = (_cat(x) if w else None for x, w in zip(zip(*parts), want))
     if act is not None and with_preds: outputs = act(outputs)
     extra = [x for x, w in ((ids, with_decoded), (losses, with_loss)) if w]
@@ -1378,7 +1385,7 @@ def last_frames(
 ) -> dict:    # arrays feats [N, dv], speed [N], known [N] (was it measured?), risk [N], weight [N]
     "What the time-to-risk head reads and learns from"
     model, dev, rows = getattr(learn.model, 'module', learn.model).eval(), learn.dls.device, []
-    for inputs, targets in dl.new(shuffle=False, drop_last=False):
+    for inputs, targets in metered(dl.new(shuffle=False, drop_last=False), what='last frames', unit='batches'):
         t = inputs[TELEMETRY][:, SPEED]
         known = (inputs['telemetry_mask'][:, SPEED] if 'telemetry_mask' in inputs
                  else torch.ones_like(t, dtype=torch.bool))
@@ -1466,17 +1473,23 @@ def add_time_head(self: SaveRun,
     learn,  # the learner, fitted
 ):
     "Fit the time-to-risk head and the alarm threshold, and write both into `best.pt` and `last.pt`"
-    t, head = self._training(learn), None
+    t, head, done, said = self._training(learn), None, {}, {}
     if not hasattr(getattr(learn.model, 'module', learn.model), 'time_head'): return
+    if self.echo: print('fitting the time-to-risk head and the threshold of the alarm', flush=True)
     for path in (self.folder.best, self.folder.last):  # the learner ends with the weights of the last epoch
         ckpt = read_checkpoint(path)
         load_trainable(learn.model, ckpt['model_state_dict'], path.name)
-        if 'alarm' not in ckpt['metadata']:
+        if 'alarm' not in ckpt['metadata'] and ckpt['epoch'] in done:  # both are of one epoch
+            ckpt |= {k: done[ckpt['epoch']][k] for k in ('metadata', 'model_state_dict')}
+            load_trainable(learn.model, ckpt['model_state_dict'], path.name)
+            save_plain(ckpt, path)
+        elif 'alarm' not in ckpt['metadata']:
             if head is None and t.time_head == 'auto': head = _head_of(learn, t.risk_seconds)
             ckpt['metadata'] = ckpt['metadata'] | _fit_facts(learn, t, head)
             ckpt['model_state_dict'] = trainable_state(learn.model)
             save_plain(ckpt, path)
-        for line in _head_lines(ckpt['metadata']): self.log(f'{path.name}: {line}')
+        done[ckpt['epoch']], said[path.name] = ckpt, _head_lines(ckpt['metadata'])
+    for line in _wrapped(said): self.log(line)
 
 def _head_of(learn, seconds):
     "The head of the training split, or the error that says why there is none"
@@ -1501,3 +1514,10 @@ def _head_lines(metadata):
     found = '' if alarm['recall'] is None else f"{alarm['recall']:.2f} of {alarm['high']} high windows, "
     return lines + [f"alarm: at P(high) >= {alarm['threshold']:.4g}: {found}{alarm['false_alarm_rate']:.1%} of the "
                     f"others on validation (budget {alarm['budget']:.1%})"]
+
+def _wrapped(said):
+    "Lines for each file name, those of several files once, in 80 characters"
+    files = {}
+    for name, lines in said.items(): files.setdefault(tuple(lines), []).append(name)
+    return [o for lines, names in files.items() for line in lines
+            for o in textwrap.wrap(f"{' and '.join(names)}: {line}", 80, subsequent_indent='  ')]

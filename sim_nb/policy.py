@@ -118,7 +118,8 @@ def find_doubts(
     ok = code == 'ok' and risk in RISKS
     careful = not ok and decision.get('action') == 'slow' and code != 'ok'  # an unknown code asks to stop
     d |= {'stream_stop': float(not ok and not careful), 'stream_slow': float(careful)}
-    near, alarms = ok and risk in ('medium', 'high'), [decision[k] for k in ('risk_high_alarm', 'alarm') if k in decision]
+    near = ok and risk in ('medium', 'high')
+    alarms = [decision[k] for k in ('risk_high_alarm', 'alarm') if k in decision]
     if ok: d |= {'high': float(risk == 'high'), 'person': float(near and decision.get('reason') == 'human')}
     if alarms: d['alarm'] = float(any(map(bool, alarms)))
     elif ok: d['medium'] = float(near)

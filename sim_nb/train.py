@@ -9,7 +9,7 @@ __all__ = ['MAY_CHANGE', 'SHAPING', 'log', 'COMPARED', 'fit_sizes', 'resume_conf
            'quickstart', 'main']
 
 # %% ../nbs/37_train.ipynb #d3e94585
-from .cli import sim_train
+from .cli import metered, sim_train
 
 # %% ../nbs/37_train.ipynb #c08afba1
 if __name__ == '__main__' and __spec__: raise SystemExit(sim_train())  # python -m sim_nb.train
@@ -314,7 +314,8 @@ def comparison(
         # None: no label to learn from
         return {k: np.zeros(len(test_ds), int) if p is None else p for k, p in preds.items()}
     with quiet_fits(), ThreadPoolExecutor(torch.get_num_threads()) as pool:
-        fits = dict(zip(names, pool.map(answers, names)))
+        fitted = metered(pool.map(answers, names), len(names), what='simpler models', unit='models')
+        fits = dict(zip(names, list(fitted)))
     return [judge(o, preds, truth) for o, preds in {**own, **fits}.items()]
 
 # %% ../nbs/37_train.ipynb #f72ed01e
@@ -337,19 +338,21 @@ def test_run(
     learn,              # its learner
 ) -> list:              # rows of `judge`
     "Judge the last and the best epoch on the test split; write `test_metrics.jsonl` and, about the best, `report.html`"
-    cfg, own = at_its_place(cfg), {}
+    cfg, own, epoch = at_its_place(cfg), {}, None
     ds = open_split(cfg, 'test', _cache_encoder(cfg))
     for path in (run.last, run.best):
         ckpt = read_checkpoint(path)
-        load_trainable(learn.model, ckpt['model_state_dict'], path.name)
-        outputs, _ = learn.get_preds(dl=make_dl(ds, cfg.data.batch_size))
-        probs = {k: outputs[h.logits_key].softmax(1).numpy() for k, h in HEADS.items()}
+        if ckpt['epoch'] != epoch:  # else both are of one epoch
+            load_trainable(learn.model, ckpt['model_state_dict'], path.name)
+            outputs, _ = learn.get_preds(dl=make_dl(ds, cfg.data.batch_size))
+            probs, epoch = {k: outputs[h.logits_key].softmax(1).numpy() for k, h in HEADS.items()}, ckpt['epoch']
         own[f"SIM, {path.name} (epoch {ckpt['epoch']})"] = {k: p.argmax(1) for k, p in probs.items()}
     rows = comparison(cfg, own, learn.dls.train_ds.now, ds)
     write_jsonl(run.metrics('test'), rows)
     # without episodes all windows are one drive
     episodes = np.zeros(len(ds), int) if ds.episodes is None else ds.episodes
     picture, seconds = _view(cfg, episodes)
+    print('writing report.html', flush=True)
     left = outputs['seconds_left'].numpy() if 'seconds_left' in outputs else None
     run_report(run, rows, probs, ds.labels, episodes, seconds, picture, ckpt['metadata'], left)
     return rows

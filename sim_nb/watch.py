@@ -31,13 +31,15 @@ from .inference import SimV0Inference
 
 # %% ../nbs/62_watch.ipynb #d3f86683
 def headline(
-    d: dict,   # a decision of `SimStream.push`, or a prediction
-) -> str:      # one line
+    d: dict,       # a decision of `SimStream.push`, or a prediction
+    brief: int=0,  # 1: without the word sure; 2: without how sure; 3: without the reason
+) -> str:          # one line
     "The decision in words"
     if d.get('risk') is None:
         return f"{d.get('code', 'no decision').replace('_', ' ')}: {d.get('action') or 'no action'}"
     action, reason = (d[k].replace('_', ' ') for k in ('action', 'reason'))
-    return f"{d['risk']}  {action}  ({reason}, {d['confidence']:.0%} sure)"
+    sure = f", {d['confidence']:.0%}{'' if brief else ' sure'}" if brief < 2 else ''
+    return f"{d['risk']}  {action}" + (f"  ({reason}{sure})" if brief < 3 else '')
 
 # %% ../nbs/62_watch.ipynb #ff29e417
 def alarm_of(
@@ -49,14 +51,17 @@ def alarm_of(
     return None, ''
 
 def numbers(
-    d: dict,   # a decision
-) -> str:      # one line; empty when it holds no numbers
+    d: dict,       # a decision
+    brief: int=0,  # 1: without the alarm's origin; 2: without the word about; 3: without P(high), where words follow
+) -> str:          # one line; empty when it holds no numbers
     "P(high), the alarm and its origin, the seconds left, the stream's own words"
     on, origin = alarm_of(d)
-    parts = [f"P(high) {d['p_high']:.2f}" if d.get('p_high') is not None else '',
-             f"ALARM ({origin})" if on else f'no alarm ({origin})' if on is False else '',
-             f"about {d['seconds_left']:.1f} s left" if d.get('seconds_left') is not None else '', d.get('detail', '')]
-    return '   '.join(o for o in parts if o)
+    whose, about = '' if brief else f' ({origin})', '' if brief > 1 else 'about '
+    room = brief > 2 and d.get('detail')
+    parts = [f"P(high) {d['p_high']:.2f}" if d.get('p_high') is not None and not room else '',
+             '' if on is None else ('ALARM' if on else 'no alarm') + whose,
+             f"{about}{d['seconds_left']:.1f} s left" if d.get('seconds_left') is not None else '', d.get('detail', '')]
+    return ('  ' if brief > 1 else '   ').join(o for o in parts if o)
 
 # %% ../nbs/62_watch.ipynb #9d0ae34d
 WIDTH = 480            # pixels of a picture with its decision; even, as video needs it
@@ -68,6 +73,13 @@ def _fit(draw, text, font, width):
     "The text, cut where the line ends"
     while text and draw.textlength(text, font=font) > width: text = text[:-2].rstrip() + '…' if len(text) > 2 else ''
     return text
+
+def _fitting(draw, texts, size, width):
+    "The first text that fits, a little smaller where that helps, and its font; the last is cut where the line ends"
+    for text in texts:
+        for o in (size, .92*size, .85*size):
+            if draw.textlength(text, font=_font(o)) <= width: return text, _font(o)
+    return _fit(draw, text, _font(o), width), _font(o)
 
 # %% ../nbs/62_watch.ipynb #e9e62c00
 def overlay(
@@ -82,9 +94,10 @@ def overlay(
     img = Image.new('RGB', (width, high + bar), RISK_COLORS[risk] if ok else NO_RISK)
     img.paste(Image.fromarray(np.asarray(frame)).resize((width, high), Image.Resampling.BILINEAR))
     draw, ink = ImageDraw.Draw(img), 'white' if not ok or risk == 'high' else 'black'
-    for text, size, y in ((headline(decision), .38, .3), (numbers(decision), .3, .75)):
-        font = _font(bar*size)
-        draw.text((width//60, high + bar*y), _fit(draw, text, font, width*.97), fill=ink, anchor='lm', font=font)
+    for say, most, size, y in ((headline, 3, .38, .3), (numbers, 3, .3, .75)):
+        texts = (say(decision, i) for i in range(most + 1))
+        text, font = _fitting(draw, texts, bar*size, width*.97)
+        draw.text((width//60, high + bar*y), text, fill=ink, anchor='lm', font=font)
     if alarm_of(decision)[0]:
         draw.rectangle((0, 0, width-1, high-1), outline=RISK_COLORS['high'], width=max(3, width//80))
     return np.asarray(img)

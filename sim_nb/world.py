@@ -421,13 +421,14 @@ def step(self:RoverSim,
     "Drive for one frame, or for a part of one"
     self.tilt_gravity()
     dt, total, (cv, cw) = self.m.opt.timestep, np.zeros(8), self.command
+    ctrl, wheels, felt = self.d.ctrl, self.d.qvel[6:8], self.d.sensordata[:7]  # views of MuJoCo's memory
     for _ in range(n):
         cv += min(max(v - cv, -MAX_ACC*dt), MAX_ACC*dt)
         cw += min(max(w - cw, -MAX_TURN*dt), MAX_TURN*dt)
-        self.d.ctrl[:] = (cv - cw*TRACK/2)/WHEEL, (cv + cw*TRACK/2)/WHEEL
+        ctrl[:] = (cv - cw*TRACK/2)/WHEEL, (cv + cw*TRACK/2)/WHEEL
         mujoco.mj_step(self.m, self.d)
-        left, right = self.d.qvel[6:8]
-        total[:7] += self.d.sensordata[:7]
+        left, right = wheels.tolist()
+        total[:7] += felt
         total[7] += (right - left) * WHEEL / TRACK
     self.command = cv, cw
     return total / n
@@ -569,8 +570,10 @@ def air(self:Camera,
 def expose(self:Camera, rgb, rays, rng):
     "Light, glare, noise, and the step to eight bits"
     if self.weather.glare: rgb = rgb*1.2 + self.weather.glare*np.exp(-(1 - rays @ self.sun)/.12)[:, None]
-    rgb = rgb*self.weather.light + self.weather.noise*rng.standard_normal(rgb.shape, 'f4')
-    return (np.clip(rgb, 0, 1)*255).astype(np.uint8)
+    noise = rng.standard_normal(rgb.shape, 'f4')
+    noise *= self.weather.noise  # in place: a picture in memory once more costs as much as the sums
+    noise += rgb*self.weather.light
+    return np.multiply(np.clip(noise, 0, 1, out=noise), 255, out=noise).astype(np.uint8)
 
 # %% ../nbs/15_world.ipynb #840a26fc
 @patch
@@ -581,14 +584,20 @@ def render(self:Camera, rng) -> np.ndarray:  # uint8 [size, size, 3], RGB
     rays = pixel_rays(self.size) @ R.T
     origin = sim.d.xpos[sim.rover] + R @ CAMERA
     gid, dist, n = cast(sim, origin, rays, {0, 1, 3}, normals=True)
-    rays, n, d = rays.astype('f4'), n.astype('f4'), np.where(gid < 0, 0, dist).astype('f4')
+    hit, rays, n = gid >= 0, rays.astype('f4'), n.astype('f4')
+    d = np.where(hit, dist, 0).astype('f4')
     lit, (rx, ry, rz), nT = np.maximum(n @ self.sun, 0), rays.T, np.ascontiguousarray(n.T)
-    p = origin.astype('f4')[:, None] + np.stack([rx, ry, rz])*d
-    rgb = self.base.take(gid, 1) + self.ink.take(gid, 1)*self.texture(gid, p, nT, d)
+    p = np.stack([rx, ry, rz])*d
+    p += origin.astype('f4')[:, None]
+    rgb = self.ink.take(gid, 1)
+    rgb *= self.texture(gid, p, nT, d)
+    rgb += self.base.take(gid, 1)
     rgb *= .6 + .4*lit - .15*np.exp(-12*np.abs(p[2])) * (np.abs(nT[2]) < .5)
     rgb *= .75 + .5/(1 + (d/1.2)**2)  # a lamp beside the camera
     air = self.air(rz)
-    rgb = air + (rgb - air) * np.where(gid < 0, 0, np.exp(-d/(sim.scene.fog*self.weather.fog)))
+    rgb -= air
+    rgb *= np.where(hit, np.exp(-d/(sim.scene.fog*self.weather.fog)), 0)
+    rgb += air
     return self.expose(np.ascontiguousarray(rgb.T), rays, rng).reshape(self.size, self.size, 3)
 
 # %% ../nbs/15_world.ipynb #2c3a83b7
@@ -954,7 +963,7 @@ def _run(jobs, workers, progress):
     "Run the jobs here or in `workers` processes, with a progress bar"
     bar = lambda o: metered(o, len(jobs), what='drives', unit='drives', show=progress)
     if not workers: return list(bar(map(_work, jobs)))
-    with parallel_config('loky', inner_max_num_threads=1, idle_worker_timeout=30):  # nobody waits longer for them
+    with parallel_config('loky', inner_max_num_threads=1, idle_worker_timeout=100):  # the next split uses them again
         pool = Parallel(min(workers, len(jobs)), batch_size=1, return_as='generator')
         try: return list(bar(pool(map(delayed(_work), jobs))))
         except BrokenExecutor as e:
