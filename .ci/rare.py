@@ -47,10 +47,14 @@ def windows(a, kind, split):
     cfg = override(cfg, {'data.dataset_kwargs': {}})
     return open_split(cfg, split, load_encoder(cfg.model.vision_encoder_name, cfg.model.vision_features))
 
-@torch.inference_mode()
 def answers(run, ds):
+    "What the last epoch of a run says, see `answers_of`"
+    return answers_of(SimV0Inference(run.last).model, ds)
+
+@torch.inference_mode()
+def answers_of(model, ds):
     "Log probabilities of the risk: raw, of the time head alone, of both; and the action"
-    model, rows = SimV0Inference(run.last).model, []
+    rows = []
     for x, _ in make_dl(ds, 256):
         out, head = model(x), model.time_head
         time = head.log_probs(head.log_seconds(model.last_features(x), x['telemetry'][:, SPEED])) if head is not None else out['risk_logits']

@@ -196,33 +196,53 @@ def fuse(
     return log_softmax(a[:, None]*np.asarray(log_time) + (1 - a[:, None])*log_softmax(risk_logits))
 
 # %% ../nbs/19_timehead.ipynb #a2bf1c60
+def _nats(logp, y):
+    "What each window costs: high or not, and which of the others"
+    high, below = y == len(RISKS) - 1, np.logaddexp.reduce(logp[:, :-1], axis=1)
+    return -np.where(high, logp[:, -1], below), np.where(high, 0., below - logp[np.arange(len(y)), y])
+
+def _doubt(
+    more,           # float [N], what each window costs more
+    drives,         # [N], names of the drives; None: unknown
+) -> float:         # 0 where less than two drives are known
+    "The standard error of the mean of `more` over drives"
+    if drives is None: return 0.
+    names, which = np.unique(drives, return_inverse=True)
+    own = np.bincount(which, more)/len(more)
+    return float(np.sqrt(((own - own.mean())**2).sum()*len(names)/(len(names) - 1))) if len(names) > 1 else 0.
+
+# %% ../nbs/19_timehead.ipynb #c81f5a36
 def share_losses(
     log_time,       # float [N, 4], of `log_probs`, on validation windows
     risk_logits,    # float [N, 4], of the model
     risk,           # int [N], -100 where missing
     known=None,     # bool [N], was the speed measured? None: everywhere
-    shares=tuple(i/20 for i in range(21)),  # to try; the first is the model alone
-) -> list:          # dicts share; high (nats, high or not; None without both kinds); below (nats, which other)
+    shares=tuple(i/20 for i in range(21)),  # to try, rising; the first is the model alone
+    drives=None,    # [N], which drive a window is of; None: unknown
+) -> list:          # dicts share; high (nats, high or not; None without both kinds); below (nats, which other);
+                    # high_doubt, below_doubt: standard errors of the distances from the best
     "What each share would cost"
     risk = np.asarray(risk)
-    use, rows = risk != IGNORE_INDEX, []
-    y, high = risk[use], risk[use] == len(RISKS) - 1
-    for a in shares:
-        logp = fuse(log_time, risk_logits, a, known)[use]
-        below = np.logaddexp.reduce(logp[:, :-1], axis=1)
-        which = np.where(high, 0., below - logp[np.arange(len(y)), y])
-        cost = float(-np.where(high, logp[:, -1], below).mean()) if 0 < high.sum() < len(high) else None
-        rows.append(dict(share=float(a), high=cost, below=float(which.mean())))
+    use = risk != IGNORE_INDEX
+    y, drives = risk[use], None if drives is None else np.asarray(drives)[use]
+    costs = zip(*(_nats(fuse(log_time, risk_logits, a, known)[use], y) for a in shares))
+    rows = [dict(share=float(a)) for a in shares]
+    for k, cost in zip(('high', 'below'), costs):
+        best = min(cost, key=np.mean)
+        for row, c in zip(rows, cost): row.update({k: float(c.mean()), f'{k}_doubt': _doubt(c - best, drives)})
+    if len(np.unique(y == len(RISKS) - 1)) < 2: rows = [row | dict(high=None) for row in rows]
     return rows
 
+# %% ../nbs/19_timehead.ipynb #d93a6c52
 def choose_shares(
     rows: list,             # of `share_losses`
     gain: float=.01,        # smallest relative gain over the model alone that switches a share on
 ) -> tuple:                 # share and share_below of a `TimeHead`; 0 where the head does not help
-    "The shares of the time head that validation asks for"
+    "The shares of the time head that validation asks for: the smallest that are as good as the best, but for doubt"
     def best(k):
-        row = min(rows, key=lambda o: o[k])
-        return row['share'] if row[k] < (1 - gain)*rows[0][k] else 0.
+        least = min(o[k] for o in rows)
+        if least >= (1 - gain)*rows[0][k]: return 0.
+        return next(o['share'] for o in rows if o[k] - least <= o.get(f'{k}_doubt', 0.))
     below = best('below')
     return (below if rows[0]['high'] is None else best('high')), below  # without a high window only `below` is known
 
