@@ -237,12 +237,13 @@ def share_losses(
 def choose_shares(
     rows: list,             # of `share_losses`
     gain: float=.01,        # smallest relative gain over the model alone that switches a share on
+    agreed=('below',),      # where the smallest share that is as good as the likeliest, but for doubt, is taken
 ) -> tuple:                 # share and share_below of a `TimeHead`; 0 where the head does not help
-    "The shares of the time head that validation asks for: the smallest that are as good as the best, but for doubt"
+    "The shares of the time head that validation asks for"
     def best(k):
         least = min(o[k] for o in rows)
         if least >= (1 - gain)*rows[0][k]: return 0.
-        return next(o['share'] for o in rows if o[k] - least <= o.get(f'{k}_doubt', 0.))
+        return next(o['share'] for o in rows if o[k] - least <= (o[f'{k}_doubt'] if k in agreed else 0))
     below = best('below')
     return (below if rows[0]['high'] is None else best('high')), below  # without a high window only `below` is known
 
