@@ -35,7 +35,7 @@ from sim_nb.vision import load_encoder
 PAGE = Path(__file__).resolve().parents[1]/'nbs/tutorials/llm_try.json'
 PRETRAINED, RANDOM = 'smollm2-135m', 'random:smollm2-135m'
 INSTRUCTION = ('Risk', ':', ' none', ',', ' low', ',', ' medium', ' or', ' high', '?')
-EPOCHS = {300: 10, None: 3}  # windows to train on, None: all
+EPOCHS = {300: 10, None: 2}  # windows to train on, None: all
 ROWS = {'none': ('none', None, 'frozen')} | {f'{how}, {kind}': (name, layers, how.split()[0])
     for how, layers in (('frozen', 2), ('verbaliser', 2), ('lora', 2), ('verbaliser 30', 30)) for kind, name in (('random', RANDOM), ('pretrained', PRETRAINED))}
 
