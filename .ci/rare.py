@@ -24,7 +24,7 @@ from sim_nb.data import highest_ahead, make_dl
 from sim_nb.inference import SimV0Inference, window_times
 from sim_nb.metrics import alarm_threshold, recall_at
 from sim_nb.rare import drive_interval, rare_metrics
-from sim_nb.timehead import SPEED, fuse, log_softmax, share_losses
+from sim_nb.timehead import SPEED, _nats, choose_shares, fuse, log_softmax, share_losses
 from sim_nb.train import train
 from sim_nb.vision import load_encoder
 
@@ -47,10 +47,14 @@ def windows(a, kind, split):
     cfg = override(cfg, {'data.dataset_kwargs': {}})
     return open_split(cfg, split, load_encoder(cfg.model.vision_encoder_name, cfg.model.vision_features))
 
-@torch.inference_mode()
 def answers(run, ds):
+    "What the last epoch of a run says, see `answers_of`"
+    return answers_of(SimV0Inference(run.last).model, ds)
+
+@torch.inference_mode()
+def answers_of(model, ds):
     "Log probabilities of the risk: raw, of the time head alone, of both; and the action"
-    model, rows = SimV0Inference(run.last).model, []
+    rows = []
     for x, _ in make_dl(ds, 256):
         out, head = model(x), model.time_head
         time = head.log_probs(head.log_seconds(model.last_features(x), x['telemetry'][:, SPEED])) if head is not None else out['risk_logits']
@@ -73,6 +77,12 @@ def measured(logp, y, act=None, true_act=None):
     out = dict(ap=average_precision_score(y_ == 3, s), **{f'r{b}': recall_at(s, y_, b/100) for b in (2, 5, 10)}, f1=f1_score(y_, p, average='macro', labels=range(4)))
     return out | ({} if act is None else dict(act=float((act == true_act)[true_act >= 0].mean())))
 
+def macro_f1(y, named):
+    "As `f1_score` over the four classes; quick, for many draws"
+    k = y >= 0
+    c = np.bincount(4*y[k] + named[k], minlength=16).reshape(4, 4)
+    return float((2*c.diagonal()/np.maximum(c.sum(0) + c.sum(1), 1)).mean())
+
 def number(x): return None if x is None else round(float(x), 4)
 def spread(v):
     v = [x for x in v if x is not None]
@@ -83,7 +93,7 @@ def intervals(logp, act, y, true_act, drives):
     "Of 95 % over drives, of one seed"
     q = lambda f: [number(o) for o in drive_interval(f, drives, n=400)]
     return dict(ap=q(lambda i, _: average_precision_score(y[i] == 3, score(logp)[i]) if (y[i] == 3).any() else None), r10=q(lambda i, _: recall_at(score(logp)[i], y[i], .1)),
-                f1=q(lambda i, _: f1_score(y[i], logp[i].argmax(1), average='macro', labels=range(4))), act=q(lambda i, _: (act[i] == true_act[i]).mean()))
+                f1=q(lambda i, _: macro_f1(y[i], logp[i].argmax(1))), act=q(lambda i, _: (act[i] == true_act[i]).mean()))
 
 def of_sklearn(name, x, tel, fit):
     "Model and input of a baseline: the last frame's features and the telemetry"
@@ -186,13 +196,66 @@ def part_world(a, label='SIM', kind='world'):
         new['world_r2'][name] = [number(v) for v in drive_interval(mean, drives, n=400)]
         r = [rare_metrics(score(v[k]), y, drives, seconds, budget=.02) for v in o]
         new['world_lead'].append(dict(model=name, n=len(o), **{q: spread([v[q] for v in r]) for q in EVENTS[1:]}))
-    f1 = lambda l, i: f1_score(y[i][y[i] >= 0], l.argmax(1)[i][y[i] >= 0], average='macro', labels=range(4))
-    if kind == 'world': return new | dict(world_f1_gain=[number(v) for v in drive_interval(lambda i, _: np.mean([f1(v['both'], i) - f1(v['raw'], i) for v in o]), drives, n=400)])
+    gain = lambda i, _: np.mean([macro_f1(y[i], v['both'].argmax(1)[i]) - macro_f1(y[i], v['raw'].argmax(1)[i]) for v in o])
+    if kind == 'world': return new | dict(world_f1_gain=[number(v) for v in drive_interval(gain, drives, n=400)])
     return {k: kept(k) | v if isinstance(v, dict) else [r for r in kept(k) if label not in r['model']] + v for k, v in new.items()}
 
 def part_world_ahead(a):
     rows, events = ahead_rows(a, 'world', windows(a, 'world', 'test'), a.seeds, (.02, .05, .1))
     return dict(world_ahead=rows, world_events=events)
+
+def likeliest(cost, gain=.01): return 0. if cost.min() >= (1 - gain)*cost[0] else cost.argmin()/20
+
+def by_rules(o, y, drives):
+    "Shares on high and below it that each rule would choose on these windows"
+    k = y >= 0
+    o, y, drives = {n: np.asarray(o[n])[k] for n in ('raw', 'time')}, y[k], drives[k]
+    nats = [np.array(c) for c in zip(*(_nats(fuse(o['time'], o['raw'], s/20), y) for s in range(21)))]  # high or not, which below: [21, N]
+    means = [c.mean(1) for c in nats]
+    alike = lambda c, g: np.mean([c[:, g == v].mean(1) for v in np.unique(g)], 0)
+    f1 = lambda a, b: macro_f1(y, fuse(o['time'], o['raw'], a, None, b).argmax(1))
+    a, b = map(likeliest, means)
+    one, rows = likeliest(sum(means)), share_losses(o['time'], o['raw'], y, drives=drives)
+    return {'the SIM alone': (0., 0.), 'likeliest': (a, b), 'likeliest, one share': (one, one),
+            'likeliest, classes alike': (likeliest(alike(nats[0], y == 3)), likeliest(alike(nats[1][:, y < 3], y[y < 3]))),
+            'likeliest; below by macro F1': (a, max((s/20 for s in range(21)), key=lambda s: f1(a, s))),
+            'likeliest; below 0 where macro F1 falls': (a, b if f1(a, b) >= f1(a, 0.) else 0.), 'likeliest; below 0': (a, 0.),
+            'likeliest; below one error': choose_shares(rows), 'one error': choose_shares(rows, agreed=('high', 'below'))}
+
+def rule_rows(found, judged):
+    "Rows of rules that were chosen in `found` (shares of each run) and are judged on other windows or the same"
+    mixed = lambda d, s: fuse(d['time'], d['raw'], s[0], None, s[1])
+    return [dict(rule=k, shares=[list(map(number, f[k])) for f in found], **{q: v for q, v in row('', [measured(mixed(d, f[k]), y) for f, (d, y) in zip(found, judged)]).items() if q != 'model'}) for k in found[0]]
+
+def crossed(o, y, drives):
+    "Log probabilities by rule, where the shares of a drive are chosen on all others"
+    out = {}
+    for d in np.unique(drives):
+        i = drives == d
+        for k, (a, b) in by_rules({n: o[n][~i] for n in ('raw', 'time')}, y[~i], drives[~i]).items():
+            out.setdefault(k, np.empty_like(o['raw']))[i] = fuse(o['time'][i], o['raw'][i], a, None, b)
+    return out
+
+def part_rules(a):
+    "How the shares could be chosen: on the recordings, and on the world, where 120 fresh drives judge what 30 drives chose"
+    va = windows(a, 'rover', 'val')
+    y, drives, o = np.asarray(va.labels['risk_id']), np.asarray(va.episodes), [answers(run_of(a, 'rover', 0, s), va) for s in a.seeds]
+    crosses = [crossed(v, y, drives) for v in o]
+    new = dict(recordings=rule_rows([by_rules(v, y, drives) for v in o], [(v, y) for v in o]),
+               crossfitted=[dict(rule=k, **{q: v for q, v in row('', [measured(c[k], y) for c in crosses]).items() if q != 'model'}) for k in crosses[0]])
+    cfg = load_config('quickstart')
+    encoder, runs = load_encoder(cfg.model.vision_encoder_name, cfg.model.vision_features), [run_of(a, 'world', 0, s) for s in a.world_seeds]
+    chosen = open_split(cfg, 'val', encoder)
+    found = [by_rules(answers(r, chosen), np.asarray(chosen.labels['risk_id']), np.asarray(chosen.episodes)) for r in runs]
+    more = open_split(override(cfg, {'data.dataset_kwargs': {}, 'data.val_split_path': 'world:val:episodes=150'}), 'val', encoder)
+    for name, ds, keep in (('fresh', more, np.asarray(more.episodes) >= 30), ('test', windows(a, 'world', 'test'), slice(None))):
+        y, drives = np.asarray(ds.labels['risk_id'])[keep], np.asarray(ds.episodes)[keep]
+        o = [{k: v[keep] for k, v in answers(r, ds).items() if k in ('raw', 'time')} for r in runs]
+        new[name] = rule_rows(found, [(v, y) for v in o])
+        named = {k: [(fuse(v['time'], v['raw'], f[k][0], None, f[k][1]).argmax(1), v['raw'].argmax(1)) for v, f in zip(o, found)] for k in ('likeliest', 'likeliest; below one error', 'one error')}
+        for r in new[name]:
+            if r['rule'] in named: r['f1_gain'] = [number(v) for v in drive_interval(lambda i, _: np.mean([macro_f1(y[i], p[i]) - macro_f1(y[i], q[i]) for p, q in named[r['rule']]]), drives, n=400)]
+    return dict(rules=new)
 
 def part_left_out(a):
     "The rows of scikit-learn; those of the SIM stay"
@@ -206,7 +269,7 @@ def part_left_out(a):
             rows.append(dict(driver=f'driver {n + 1}', high=int((d['risk'][judged] == 3).sum()), row=row(name, [measured(l[:, :4], d['risk'][judged])])))
     return dict(left_out=rows)
 
-PARTS = dict(real=part_real, sklearn=part_sklearn, none=lambda a: part_llm(a, 'without an LLM', 'none'), pretrained=lambda a: part_llm(a, 'pretrained LLM', 'llm'), ahead=part_ahead, world=part_world, world_none=lambda a: part_world(a, 'without an LLM', 'worldnone'), world_ahead=part_world_ahead, left_out=part_left_out)
+PARTS = dict(real=part_real, sklearn=part_sklearn, none=lambda a: part_llm(a, 'without an LLM', 'none'), pretrained=lambda a: part_llm(a, 'pretrained LLM', 'llm'), ahead=part_ahead, world=part_world, world_none=lambda a: part_world(a, 'without an LLM', 'worldnone'), world_ahead=part_world_ahead, rules=part_rules, left_out=part_left_out)
 
 if __name__ == '__main__':
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)

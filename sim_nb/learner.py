@@ -1434,7 +1434,8 @@ def _hear(learn, model, head, valid):
     raw = learn.get_preds()[0]['risk_logits'].numpy()
     log_s = head.log_seconds(valid['feats'], valid['speed'])
     asked, risk = _question(learn, head, valid['risk'])
-    rows = share_losses(asked.log_probs(log_s), raw, risk, valid['known'])
+    drives = getattr(learn.dls.valid.dataset, 'episodes', None)
+    rows = share_losses(asked.log_probs(log_s), raw, risk, valid['known'], drives=drives)
     share, below = choose_shares(rows)
     cost = lambda k: None if rows[0][k] is None else [rows[0][k], min(o[k] for o in rows)]  # without it, at best
     found = dict(share=share, share_below=below, slope=head.slope, losses={k: cost(k) for k in ('high', 'below')},
