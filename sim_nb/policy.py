@@ -61,8 +61,8 @@ TABLE = (
     Row('old', 'stop', .5, 0., 0., 'seconds since the frame: `max_age_s` of the stream'),
     Row('high', 'stop', 1., 0., 1., "the model's risk is high; how long: tried on drives, see the page on accidents"),
     Row('arc', 'stop', 1., 0., 0., '1/m, turn over speed, at medium risk: tighter leaves the picture; tried on drives'),
-    Row('alarm', 'stop', 1., 0., 1., 'P(high) is over the threshold of the checkpoint: its budget, or its certificate'),
-    Row('medium', 'slow', 1., 0., .2, "the model's risk is medium or high, and its checkpoint has no alarm"),
+    Row('alarm', 'stop', 1., 0., .8, 'P(high) is over the threshold of the checkpoint: its budget, or its certificate'),
+    Row('medium', 'slow', 1., .3, 0., "the model's risk is medium or high; how long: tried on drives"),
     Row('unsure', 'slow', .7, .5, .5, '1 - confidence: under three in ten sure; a certificate has its own'),
     Row('strange', 'slow', 1., 1., 1., 'novelty of the place over the 99 % quantile of held-out drives'),
     Row('drift', 'slow', 1., 0., 1., 'sum of the drift alarm over its threshold, from held-out drives'))
@@ -120,9 +120,8 @@ def find_doubts(
     d |= {'stream_stop': float(not ok and not careful), 'stream_slow': float(careful)}
     near = ok and risk in ('medium', 'high')
     alarms = [decision[k] for k in ('risk_high_alarm', 'alarm') if k in decision]
-    if ok: d |= {'high': float(risk == 'high'), 'person': float(near and decision.get('reason') == 'human')}
+    if ok: d |= {'high': float(risk == 'high'), 'medium': float(near), 'person': float(near and decision.get('reason') == 'human')}
     if alarms: d['alarm'] = float(any(map(bool, alarms)))
-    elif ok: d['medium'] = float(near)
     d['arc'] = abs(command[1])/command[0] if near and command[0] > ON_THE_SPOT else 0.
     sure = _number(decision.get('confidence')) if ok else None
     more = dict(p_high=decision.get('p_high'), unsure=None if sure is None else 1 - sure,
