@@ -120,7 +120,8 @@ def find_doubts(
     d |= {'stream_stop': float(not ok and not careful), 'stream_slow': float(careful)}
     near = ok and risk in ('medium', 'high')
     alarms = [decision[k] for k in ('risk_high_alarm', 'alarm') if k in decision]
-    if ok: d |= {'high': float(risk == 'high'), 'medium': float(near), 'person': float(near and decision.get('reason') == 'human')}
+    if ok: d |= {'high': float(risk == 'high'), 'medium': float(near)}
+    if ok: d['person'] = float(near and decision.get('reason') == 'human')
     if alarms: d['alarm'] = float(any(map(bool, alarms)))
     d['arc'] = abs(command[1])/command[0] if near and command[0] > ON_THE_SPOT else 0.
     sure = _number(decision.get('confidence')) if ok else None
