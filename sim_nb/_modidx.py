@@ -645,6 +645,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '', 'doc_host': '', 'git_url
                              'sim_nb.data.SimDataset.telemetry': ('data.html#simdataset.telemetry', 'sim_nb/data.py'),
                              'sim_nb.data.SimDataset.weight': ('data.html#simdataset.weight', 'sim_nb/data.py'),
                              'sim_nb.data.SimLoader': ('data.html#simloader', 'sim_nb/data.py'),
+                             'sim_nb.data.SimLoader.__init__': ('data.html#simloader.__init__', 'sim_nb/data.py'),
                              'sim_nb.data.SimLoader.__iter__': ('data.html#simloader.__iter__', 'sim_nb/data.py'),
                              'sim_nb.data.SubsetDataset': ('data.html#subsetdataset', 'sim_nb/data.py'),
                              'sim_nb.data.SubsetDataset.__getitem__': ('data.html#subsetdataset.__getitem__', 'sim_nb/data.py'),

@@ -1129,6 +1129,12 @@ class EpochSampler(Sampler):
 # %% ../nbs/10_data.ipynb #e9aa9d6b
 class SimLoader(DataLoader):
     "The loader that `make_dl` gives: torch's; without workers it asks the dataset for whole batches and keeps no books"
+    def __init__(self,
+        ds: SimDataset,  # what is loaded
+        **kwargs,        # of `torch.utils.data.DataLoader`
+    ):
+        super().__init__(ds, **kwargs)
+
     def __iter__(self):
         if self.num_workers or not hasattr(self.dataset, '__getitems__'): return super().__iter__()
         return (self.collate_fn(self.dataset.__getitems__(idxs)) for idxs in self.batch_sampler)
