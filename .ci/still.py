@@ -1,4 +1,7 @@
-"The still of the split screen: `python .ci/still.py RUN SCENE SECOND SECOND` drives a scene without and with a guard, and writes nbs/images/side_by_side.jpg. README's: scene 69, seconds 4.0 and 4.5."
+"""The still of the split screen, in nbs/images/side_by_side.jpg: `python .ci/still.py RUN SCENE SECOND SECOND`.
+
+It drives a scene without and with a guard. README's is scene 69 at 4.0 and 4.5 s.
+"""
 import sys
 import numpy as np
 from PIL import Image
