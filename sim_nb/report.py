@@ -58,6 +58,10 @@ from .files import read_jsonl
 from .checkpoint import RunFolder
 from .plots import plot_confusion, plot_curve, plot_frames, plot_timeline
 
+# %% ../nbs/36_report.ipynb #b14d1a16
+from .rare import rare_table
+from .timehead import seconds_in_words
+
 # %% ../nbs/36_report.ipynb #2195d268
 def _curves(run):
     train, valid = (read_jsonl(run.metrics(k)) for k in ('train', 'val'))
@@ -80,10 +84,6 @@ def _longest_story(targets, episodes):
     "The episode with the most changes of risk"
     risk = targets['risk_id']
     return max(np.unique(episodes), key=lambda e: (np.diff(risk[episodes == e]) != 0).sum())
-
-# %% ../nbs/36_report.ipynb #b14d1a16
-from .rare import rare_table
-from .timehead import seconds_in_words
 
 # %% ../nbs/36_report.ipynb #cc8490d5
 def _rare(page, p_high, targets, episodes, seconds, metadata):
