@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['OUTPUTS', 'BACKENDS', 'features_model', 'export_graph', 'parity', 'quantize_graph', 'OnnxBackend', 'int8_model',
-           'make_backend', 'choose_backend']
+           'choose_backend', 'make_backend']
 
 # %% ../nbs/41_graph.ipynb #3d770a9a
 import copy, logging
@@ -55,9 +55,8 @@ def export_graph(
 ) -> Path:              # the file
     "Features and telemetry -> logits as one graph; with a time-to-risk head `FUSED` stands beside the raw logits"
     model = features_model(model).eval()
-    dtype = next(model.llm.net.parameters()).dtype
-    if dtype != torch.float32:
-        raise ValueError(f"expected a model in fp32, got {dtype}: build it with frozen_dtype='fp32'")
+    if (got := model.llm.arithmetic) != 'fp32':
+        raise ValueError(f"expected a model in fp32, got one that computes in {got}: build it with frozen_dtype='fp32'")
     args = torch.randn(3, model.F, model.dv), torch.randn(3, 8)
     return to_onnx(_Tensors(model), args, path, (VIS_FEATS, TELEMETRY),
                    OUTPUTS + (FUSED if model.time_head is not None else ()))
@@ -118,7 +117,7 @@ def quantize_graph(
 # %% ../nbs/41_graph.ipynb #00b921b9
 def _model_graph(model, precision='fp32', keep=()):
     "The graph of a model, from the cache or made now"
-    key = tensors_key(model.trainable_state_dict(), model.get_metadata())
+    key = tensors_key(features_model(model).state_dict(), model.get_metadata())  # all of it: nothing need be trainable
     fp32 = lambda: cached_graph('fp32', key, lambda p: export_graph(model, p))
     if precision == 'fp32': return fp32()
     return cached_graph('int8', tensors_key(key, list(keep)), lambda p: quantize_graph(fp32(), p, keep))
@@ -163,13 +162,6 @@ BACKENDS = {  # a word of `backend` -> what makes it of a model
     'onnx': lambda model: OnnxBackend(model),
     'onnx-int8': lambda model: OnnxBackend(model, 'int8')}
 
-def make_backend(
-    model: nn.Module,   # a `SimV0Model`, in eval mode
-    name: str,          # a word of `backend`, see `words`
-):                      # inputs dict -> outputs dict
-    "A way to compute the logits, by name"
-    return choose_backend(model, name)[1]
-
 # %% ../nbs/41_graph.ipynb #bbbc04bf
 @torch.no_grad()
 def _probability_error(run, model, inputs):
@@ -197,3 +189,11 @@ def choose_backend(
     best = fastest('backend', tried, tol)
     name = best.name if best else 'torch'
     return name, BACKENDS[name](model)
+
+# %% ../nbs/41_graph.ipynb #74f57c56
+def make_backend(
+    model: nn.Module,   # a `SimV0Model`, in eval mode
+    name: str,          # a word of `backend`, see `words`
+):                      # inputs dict -> outputs dict
+    "A way to compute the logits, by name"
+    return choose_backend(model, name)[1]
