@@ -45,7 +45,8 @@ def date_seconds(
     "Times from ISO dates"
     try: x = [datetime.datetime.fromisoformat(str(o).strip()) for o in texts]
     except ValueError: return None
-    if len({o.tzinfo is None for o in x}) > 1 or any(re.fullmatch(r'[\d.]+', str(o).strip()) for o in texts): return None
+    number = any(re.fullmatch(r'[\d.]+', str(o).strip()) for o in texts)
+    if number or len({o.tzinfo is None for o in x}) > 1: return None
     return np.array([(o - x[0]).total_seconds() for o in x])
 
 

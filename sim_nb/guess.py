@@ -364,7 +364,8 @@ def guess_labels(p, drives, taken):
         else:
             labels[head], p.notes[f'labels.{head}'] = None, 'no column labels it: name one, or leave it so'
             p.todo += [f"labels.{head}: {c} has {len(words(c))} different values: write a column with a class per row "
-                       f"({', '.join(h.classes)}), and name it; or leave it so" for c in named[head] if len(words(c)) > 20]
+                       f"({', '.join(h.classes)}), and name it; or leave it so"
+                       for c in named[head] if len(words(c)) > 20]
     if not any(labels.values()): p.todo.append(
         'labels: no column looks like a label of risk, reason or action: without one nothing can be trained')
     return [v['column'] if isinstance(v, dict) else v for v in labels.values() if v]
