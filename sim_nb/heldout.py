@@ -100,9 +100,9 @@ def seen_before(
     for name, split in (metadata.get('data') or {}).get('splits', {}).items():
         if names and name.split('_')[-1] not in names: continue  # 'init_train' is training, too
         both = set(prints) & set(split['episodes'])
-        if both: found.append(f"{len(both)} of {len(prints)} drives are in the {name} split "
-                              f"({split['path']})")
-        elif isinstance(data, (str, Path)) and _same_path(data, split['path']):
+        where = split['path'] or 'split off from the training data'
+        if both: found.append(f"{len(both)} of {len(prints)} drives are in the {name} split ({where})")
+        elif isinstance(data, (str, Path)) and split['path'] and _same_path(data, split['path']):
             found.append(f"{data} is the {name} split")
     return found
 

@@ -240,6 +240,9 @@ def metric_report(
                          "the seconds from one window to the next")
     for k, v in dict(dt=dt, horizon=horizon).items():
         if not 0 < v < np.inf: raise ValueError(f"{k} is {v}: expected seconds above 0")
+    if not any((np.asarray(ds.labels[h.label_key]) != IGNORE_INDEX).any() for h in HEADS.values()): raise ValueError(
+        f"{data}: none of {len(ds)} windows has a label, so nothing can be judged: label the drives. "
+        "sim_predict and sim_watch need no labels")
     out = held_out(inf, ds, bs)
     y, preds = out.labels['risk'], {k: out.logits[k].argmax(1) for k in HEADS}
     groups = dict(drive=(drive_names(ds),), speed=speed_slices(ds.telemetry),

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['log', 'CODES', 'ALARM', 'STREAM_ENCODERS', 'RATE_FACTOR', 'fail_safe', 'check_frame', 'check_telemetry', 'seconds',
            'check_clock', 'check_age', 'check_skew', 'frame_encoder', 'stream_encoder', 'LiveStream', 'SimStream',
-           'valid', 'drive_windows', 'drive_frames', 'run_drive']
+           'valid', 'drive_windows', 'row_times', 'drive_frames', 'run_drive']
 
 # %% ../nbs/43_stream.ipynb #35d59719
 import difflib, functools, logging, math, threading, time
@@ -465,38 +465,50 @@ def drive_windows(
 # %% ../nbs/43_stream.ipynb #c239c69e
 def _row_step(rows): return max(1, round(float(np.median(np.diff(rows))))) if rows.shape[1] > 1 else 1
 
+def row_times(
+    ds,         # windows over frames, a `FrameDataset`
+    rate=None,  # frame rows per second, whatever was recorded; None: as recorded, else as `ds` says
+):              # a function: row, an earlier row -> seconds between them
+    "When the frames were taken"
+    drives = next((o.drives for o in (ds, getattr(ds, 'ds', None)) if hasattr(o, 'drives')), ())
+    if rate is None and drives and all(hasattr(d, 't') for d in drives):
+        t = np.concatenate([d.t for d in drives])
+        return lambda b, a: float(t[b % len(t)] - t[a % len(t)])   # the mirrored half of a dataset has the same times
+    if not (rate := rate or getattr(ds, 'fps', None)):
+        raise ValueError(f"{type(ds).__name__} does not say its frame rate: give fps")
+    return lambda b, a: (b - a)/rate
+
 def drive_frames(
-    ds,     # windows over frames, a `FrameDataset`
-    own,    # numbers of windows of one drive
-    rate,   # frame rows per second
-):          # yields row, uint8 [H, W, 3], reading [8], seconds since the first
+    ds,         # windows over frames, a `FrameDataset`
+    own,        # numbers of windows of one drive
+    rate=None,  # of `row_times`
+):              # yields row, uint8 [H, W, 3], reading [8], seconds since the first
     "The frames of some windows, as far apart as in a window"
     rows = np.asarray(ds.rows[own])
     ends = {int(r): w for r, w in zip(rows[:, -1], own)}
     wanted = {int(r): w for w, rs in zip(own[::-1], rows[::-1]) for r in rs} | ends  # before the first end: its reading
-    first, step = min(wanted), _row_step(rows)
+    first, step, at = min(wanted), _row_step(rows), row_times(ds, rate)
     for row, img in ds.iter_frames(first):
         if row > max(wanted): break
         if row not in wanted or (row - first) % step: continue
-        yield row, img, ds.telemetry[wanted[row]], (row - first)/rate
+        yield row, img, ds.telemetry[wanted[row]], at(row, first)
 
 # %% ../nbs/43_stream.ipynb #72e7ec92
 def run_drive(
     stream: SimStream,   # is reset first
     data,                # a split's path, or a `FrameDataset`
     episode=None,        # which drive, by its number or its name such as 'ep003'; None: the first
-    fps=None,            # frame rows per second; None: what the dataset says
+    fps=None,            # frame rows per second; None: the recorded times, or what the dataset says
     progress=False,      # say how far it is
 ) -> list:               # one decision per frame; with `row`, and `risk_true` where it is known
     "Replay one recorded drive"
     ds = data if hasattr(data, 'iter_frames') else stream.inf.opened.open_data(data)
-    rate = fps or getattr(ds, 'fps', None)
-    if not rate: raise ValueError(f"{type(ds).__name__} does not say its frame rate: give fps")
+    row_times(ds, fps)   # known, or an error before the work
     own = drive_windows(ds, episode)
     stream.reset()
     rows = np.asarray(ds.rows[own])
     n = (rows.max() - rows.min())//_row_step(rows) + 1
-    return list(metered(_replay(stream, ds, own, rate), int(n), what='deciding', unit='frames', show=progress))
+    return list(metered(_replay(stream, ds, own, fps), int(n), what='deciding', unit='frames', show=progress))
 
 def _replay(stream, ds, own, rate):
     "Decisions for the frames of some windows"

@@ -13,7 +13,7 @@ from contextlib import contextmanager, nullcontext
 from importlib.metadata import version
 from pathlib import Path
 
-import timm, torch, torch.nn.functional as F
+import numpy as np, timm, torch, torch.nn.functional as F
 from torch import nn
 from fastcore.basics import patch
 
@@ -347,6 +347,7 @@ def encode_plain(
     frames,        # RGB frames, uint8 [N, H, W, 3]
 ):                 # features, float32 [N, dv]
     "The reference path: every other path is compared with this one"
+    if isinstance(frames, np.ndarray): frames = np.require(frames, requirements='W')   # those of Pillow are read-only
     x = torch.as_tensor(frames).cpu().permute(0, 3, 1, 2).contiguous()  # a GPU resizes with other rounding
     x = resize_frames(x, enc.size)
     return enc(x.to(enc._mean.device).float()/255)
