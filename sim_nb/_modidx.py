@@ -864,6 +864,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '', 'doc_host': '', 'git_url
                              'sim_nb.fast._flags_of_cpu': ('fast.html#_flags_of_cpu', 'sim_nb/fast.py'),
                              'sim_nb.fast._gate_up': ('fast.html#_gate_up', 'sim_nb/fast.py'),
                              'sim_nb.fast._kept': ('fast.html#_kept', 'sim_nb/fast.py'),
+                             'sim_nb.fast._large_pages': ('fast.html#_large_pages', 'sim_nb/fast.py'),
                              'sim_nb.fast._layer': ('fast.html#_layer', 'sim_nb/fast.py'),
                              'sim_nb.fast._load': ('fast.html#_load', 'sim_nb/fast.py'),
                              'sim_nb.fast._own_folder': ('fast.html#_own_folder', 'sim_nb/fast.py'),

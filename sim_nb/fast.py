@@ -8,9 +8,9 @@ __all__ = ['log', 'KERNELS', 'GRAD8', 'FAMILIES', 'NoFastPath', 'kernels', 'kern
            'PackedLinear', 'packed']
 
 # %% ../nbs/23_fast.ipynb #1f76cf51
-import atexit, copy, ctypes, functools, hashlib, logging, os, platform, shlex, shutil, signal, subprocess
+import atexit, copy, ctypes, functools, hashlib, logging, mmap, os, platform, shlex, shutil, signal, subprocess
 import sys, tempfile, threading
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 import torch
 from fastcore.basics import patch
@@ -1151,13 +1151,24 @@ def pack8(
     as_bytes = lambda x: x.contiguous().view(n//32, 32).view(torch.uint8)
     return torch.cat([as_bytes(scale), as_bytes(q.sum(1, dtype=torch.int32)), panels.contiguous().view(torch.uint8)], 1)
 
+# %% ../nbs/23_fast.ipynb #8ca05e5c
+_HUGE = 2 << 20  # bytes of a large page
+
+def _large_pages(n):
+    "Memory of n bytes, uint8, in large pages where the operating system has them"
+    if n < _HUGE or not hasattr(mmap, 'MADV_HUGEPAGE'): return torch.empty(n, dtype=torch.uint8)
+    m = mmap.mmap(-1, n + _HUGE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    with suppress(OSError): m.madvise(mmap.MADV_HUGEPAGE)  # without them it is ordinary memory
+    t = torch.frombuffer(m, dtype=torch.uint8)             # the tensor keeps the memory
+    return t[-t.data_ptr() % _HUGE:][:n]
+
 # %% ../nbs/23_fast.ipynb #eb193b35
 def one_piece(
     tensors: list,  # None stays None
 ) -> list:          # copies with the same values
     "Tensors one behind the other in memory, each at the begin of a page"
     sizes = [0 if t is None else -(-t.nbytes // 4096)*4096 for t in tensors]
-    places = torch.empty(sum(sizes), dtype=torch.uint8).split(sizes)
+    places = _large_pages(sum(sizes)).split(sizes)
     return [t if t is None else p[:t.nbytes].view(t.dtype).view(t.shape).copy_(t) for t, p in zip(tensors, places)]
 
 # %% ../nbs/23_fast.ipynb #eb193b37
