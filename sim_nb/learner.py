@@ -1035,12 +1035,16 @@ def _still_there(cfg):
     "The absolute paths that the config of a run knows, and that lead somewhere"
     return {k: v for k, v in cfg.run.get('paths', {}).items() if at_home('', v)}
 
+# %% ../nbs/34_learner.ipynb #4f01da02
+def _folded(line):
+    "A line as lines of 80 characters; a long path keeps its own"
+    return textwrap.wrap(line, 80, subsequent_indent='  ', break_long_words=False, break_on_hyphens=False)
+
 # %% ../nbs/34_learner.ipynb #e5c2b556
 @patch
 def _say(self: SaveRun, line):
-    "Log a line in 80 characters; a long path keeps its own"
-    for o in textwrap.wrap(line, 80, subsequent_indent='  ', break_long_words=False, break_on_hyphens=False):
-        self.log(o)
+    "Log a line in 80 characters"
+    for o in _folded(line): self.log(o)
 
 @patch
 def _start(self: SaveRun, learn, again):
@@ -1521,4 +1525,4 @@ def _wrapped(said):
     files = {}
     for name, lines in said.items(): files.setdefault(tuple(lines), []).append(name)
     return [o for lines, names in files.items() for line in lines
-            for o in textwrap.wrap(f"{' and '.join(names)}: {line}", 80, subsequent_indent='  ')]
+            for o in _folded(f"{' and '.join(names)}: {line}")]

