@@ -1,15 +1,20 @@
 """The drives of the page on accidents: python .ci/accidents.py RUN --out nbs/tutorials/accidents.json
 
-Scenes 0 to 299 of seed 77, a careless driver: without a guard, with the oracle, with the guard. The number is fixed beforehand.
+Scenes 0 to 299 of a seed, a careless driver: without a guard, with the oracle, with the guard; and the first hundred with a guard that watches and never
+holds back, for its alarm. The numbers are fixed beforehand.
 What is done is kept beside --out after every ten drives, and a second call resumes there.
 """
 import argparse
 from pathlib import Path
 from sim_nb.closed_loop import LATENCY_MS, drives, keep_drives, read_drives, report
+from sim_nb.policy import TABLE
 
-def slim(row):
+ONLY_WATCH = tuple(r for r in TABLE if r.doubt == 'bad_command')
+
+def slim(row, guard):
     "What the page needs of a drive"
-    return {**row, 'held': row['held'], 'codes': {k: v for k, v in row['codes'].items() if k != 'ok'}}
+    left_out = () if guard in ('guard', 'watch') else ('alarms', 'high')
+    return {k: v for k, v in row.items() if k not in left_out} | dict(codes={k: v for k, v in row['codes'].items() if k != 'ok'})
 
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -21,15 +26,17 @@ def main():
     p.add_argument('--workers', type=int, default=0, help='processes (default 0: this one)')
     a = p.parse_args()
     part = Path(f'{a.out}.part')
-    done = read_drives(part)[0] if part.exists() else dict(none=[], oracle=[], guard=[])
+    done = read_drives(part)[0] if part.exists() else dict(none=[], guard=[], oracle=[], watch=[])
     facts = dict(seed=a.seed, driver='careless', seconds=25., latency_ms=LATENCY_MS, weather='clear', checkpoint=a.name,
                  backend='int8', encoder='onnx', planned=a.episodes)
     for guard, rows in done.items():
-        while len(rows) < a.episodes:
-            rows += map(slim, drives(guard, range(len(rows), min(len(rows) + 10, a.episodes)), a.run, a.workers, seed=a.seed))
+        n = min(100, a.episodes) if guard == 'watch' else a.episodes
+        name, kw = ('guard', dict(table=ONLY_WATCH)) if guard == 'watch' else (guard, {})
+        while len(rows) < n:
+            rows += [slim(r, guard) for r in drives(name, range(len(rows), min(len(rows) + 10, n)), a.run, a.workers, seed=a.seed, **kw)]
             keep_drives(part, done, **facts)
-            print(guard, len(rows), 'of', a.episodes, flush=True)
-    print(report(done))
+            print(guard, len(rows), 'of', n, flush=True)
+    print(report({k: v for k, v in done.items() if k != 'watch'}))
     keep_drives(a.out, done, **facts)
     part.unlink()
 

@@ -1,7 +1,7 @@
 """What a whole first run costs, in core-seconds by phase: `python .ci/first.py FILE NAME [COMMAND...]` runs `sim_train` in an empty cache, or another command
 such as `env PYTHONPATH=CLONE python -m sim_nb.train --config quickstart`, and keeps the row NAME in the JSON file FILE. Only for a quiet machine: on a busy one
 threads that wait for each other count as work."""
-import json, os, re, subprocess, sys, tempfile, threading, time
+import json, os, pty, subprocess, sys, tempfile, threading, time
 from pathlib import Path
 import psutil
 
@@ -29,15 +29,24 @@ def phases(lines):
         at, last = next((v for k, v in AFTER.items() if line.startswith(k)), said.removesuffix(' of the test drives') if at != 'judging' else at), c
     return {k: round(v, 1) for k, v in total.items()}
 
+def steps(terminal):
+    "Lines of a terminal; each step of a bar is one"
+    try:
+        for line in open(terminal, newline=None, errors='replace'):  # universal newlines
+            if line.strip(): yield line.rstrip()
+    except OSError: pass  # the end of a terminal, on Linux
+
 def main(file, name, *command):
     with tempfile.TemporaryDirectory() as tmp:
         env = os.environ | dict(SIM_NB_CACHE=f'{tmp}/cache', PYTHONUNBUFFERED='1')
-        t, p = time.time(), subprocess.Popen(command or ['sim_train'], cwd=tmp, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        ours, theirs = pty.openpty()  # on a terminal bars move often, so that each second falls to its phase
+        t, p = time.time(), subprocess.Popen(command or ['sim_train'], cwd=tmp, env=env, stdout=theirs, stderr=theirs)
+        os.close(theirs)
         cores, lines = Cores(p.pid), []
         threading.Thread(target=lambda: [time.sleep(.3) for _ in iter(lambda: p.poll() is None and cores() >= 0, False)], daemon=True).start()
-        for line in p.stdout:  # universal newlines: each step of a bar is a line
+        for line in steps(ours):
             lines.append((cores(), line))
-            print(f'{time.time() - t:7.1f} s {lines[-1][0]:8.1f} core-s | {line.rstrip()[:150]}', flush=True)
+            print(f'{time.time() - t:7.1f} s {lines[-1][0]:8.1f} core-s | {line[:150]}', flush=True)
         lines.append((cores(), ''))
         if p.wait(): raise SystemExit(f'{name}: exit code {p.returncode}')
     rows = json.loads(Path(file).read_text()) if Path(file).exists() else []

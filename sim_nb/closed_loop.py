@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['NEAR', 'LATENCY_MS', 'FAR', 'STEP_S', 'DRIVERS', 'WARM_S', 'MEASURES', 'MOST', 'touched', 'moved_how', 'clearance',
            'Fixed', 'Oracle', 'OnBoard', 'make_judge', 'carry_out', 'World', 'Count', 'warm_up', 'drive', 'drives',
-           'drive_draws', 'interval95', 'rates', 'twins', 'against', 'warnings', 'report', 'main', 'keep_drives',
-           'read_drives', 'check_film', 'scene_to_show', 'film_sides', 'film']
+           'drive_draws', 'interval95', 'rates', 'twins', 'against', 'warnings', 'alarm_counts', 'report', 'main',
+           'keep_drives', 'read_drives', 'check_film', 'scene_to_show', 'film_sides', 'film']
 
 # %% ../nbs/64_closed_loop.ipynb #d3abe8e3
 from .cli import GUARDS, metered, sim_drive
@@ -164,7 +164,15 @@ class World:
 # %% ../nbs/64_closed_loop.ipynb #7f97486c
 class Count:
     "What happens on one drive, moment by moment"
-    def __init__(self): self.contacts, self.near, self.needless, self.spans, self.last = [], [], [], [], {}
+    def __init__(self):
+        self.contacts, self.near, self.needless, self.last = [], [], [], {}
+        self.spans = dict(held=[], alarms=[], high=[])  # from, to in s: the guard holds back, it alarms, risk is truly high
+
+    def span(self, name, t, on):
+        "Does something hold in this frame?"
+        spans = self.spans[name]
+        if on and not (spans and spans[-1][1] > t - 1.5/FPS): spans.append([round(t, 2), t])
+        if on: spans[-1][1] = round(t, 2)
 
     def moment(self, t, sim, see, before):
         "Contacts and near misses after a frame; `before` is the forward speed before it"
@@ -179,8 +187,7 @@ class Count:
     def answered(self, t, answer, wanted, hz, rules, code='ok'):
         "Spans in which the guard holds the rover back, and stops that the true headway does not ask for"
         held = limited(wanted, answer) != tuple(wanted)
-        if held and not (self.spans and self.spans[-1][1] > t - 1.5/FPS): self.spans.append([round(t, 2), t])
-        if held: self.spans[-1][1] = round(t, 2)
+        self.span('held', t, held)
         stop = held and answer == 'stop' and wanted[0] > .15 and code != 'warming_up'
         calm = hz['time_to_collision'] > rules.medium
         if stop and calm and not self.last.get('stop'): self.needless.append(round(t, 2))
@@ -225,13 +232,15 @@ def drive(
         codes[d['code']], judged = codes.get(d['code'], 0) + 1, judged + (limited(wanted, d['answer']) != tuple(wanted))
         if 'ms' in d: ms.append(d['ms'])
         count.answered(t, d['answer'], wanted, hz, world.rules, d['code'])
+        count.span('alarms', t, d.get('alarm') or d.get('risk_high_alarm'))
+        count.span('high', t, hz['time_to_collision'] < world.rules.high)
         now, answer = carry_out(sim, wanted, t, pending, answer)
         world.walk()
         count.moment(t, sim, see, before)
         before = sim.d.sensordata[6]
         metres, at = metres + math.dist(sim.pose[:2], at), sim.pose[:2]
     return dict(episode=episode, metres=round(metres, 2), seconds=seconds, contacts=count.contacts, near=count.near,
-                needless=count.needless, held=count.spans, changed=round(judged/max(i + 1, 1), 3), codes=codes,
+                needless=count.needless, **count.spans, changed=round(judged/max(i + 1, 1), 3), codes=codes,
                 ms=round(float(np.median(ms)), 1) if ms else None)
 
 # %% ../nbs/64_closed_loop.ipynb #5be7fe03
@@ -368,6 +377,18 @@ def warnings(
         spans = [a for a, b in r['held'] if a <= t and b >= t - 3]
         if spans: out.append(round(t - spans[-1], 2))
     return out
+
+# %% ../nbs/64_closed_loop.ipynb #0147273c
+def alarm_counts(
+    rows: list,     # of `drive` with a guard
+) -> dict:          # events of truly high risk, those with an alarm; forward contacts, those with an alarm, truly high
+    "Events and contacts, and how many of them had an alarm before"
+    def sounds(r, k, a, b): return any(p <= b + 1e-6 and q >= a - 1e-6 for p, q in r[k])
+    events = [(r, a, b) for r in rows for a, b in r['high'] if b - a > .15]
+    hits = [(r, t) for r in rows for t, _, how, _ in r['contacts'] if how == 'forwards']
+    return dict(events=len(events), events_alarmed=sum(sounds(r, 'alarms', a - .5, b) for r, a, b in events),
+                contacts=len(hits), contacts_alarmed=sum(sounds(r, 'alarms', t - 1, t) for r, t in hits),
+                contacts_high=sum(sounds(r, 'high', t - 1, t) for r, t in hits))
 
 # %% ../nbs/64_closed_loop.ipynb #acb9f48f
 def report(

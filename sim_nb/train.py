@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['MAY_CHANGE', 'SHAPING', 'log', 'COMPARED', 'fit_sizes', 'resume_config', 'at_its_place', 'init_problems',
-           'init_weights', 'fetch_llm', 'fetch_beside', 'split_warnings', 'keep_opening', 'split_names', 'prepare',
-           'run_metadata', 'comparison', 'test_run', 'check_tracker', 'tracked', 'short_rows', 'train', 'is_done',
-           'quickstart', 'main']
+           'init_weights', 'fetch_llm', 'fetch_beside', 'say_compiling', 'split_warnings', 'keep_opening',
+           'split_names', 'prepare', 'run_metadata', 'comparison', 'test_run', 'check_tracker', 'tracked', 'short_rows',
+           'train', 'is_done', 'quickstart', 'main']
 
 # %% ../nbs/37_train.ipynb #d3e94585
 from .cli import metered, sim_train
@@ -21,9 +21,9 @@ import hashlib, json, logging, warnings
 import numpy as np
 import torch
 from .labels import FRAMES, HEADS, IGNORE_INDEX, VIS_FEATS
-from .config import SimConfig, ConfigError, load_config, override
+from .config import ModelConfig, SimConfig, ConfigError, load_config, override
 from .data import TelemetryStats, build_split, episode_prints, how_opened, spacing_doubt
-from .model import SimV0Model
+from .model import NONE, SimV0Model
 from .files import write_jsonl
 from .checkpoint import HEAD, RunFolder, at_home, kept_paths, load_trainable, open_checkpoint, plain
 from .checkpoint import read_checkpoint
@@ -156,6 +156,7 @@ def init_weights(
 from concurrent.futures import Future
 from threading import Thread
 from .files import cache_home
+from .fast import kernel_is_here
 from .llm import DOWNLOADS, download
 
 # %% ../nbs/37_train.ipynb #0f7d4f9a
@@ -181,6 +182,14 @@ def fetch_beside(
             log.warning(f'{name} is not here: {e}')  # at once: the data may take minutes
     Thread(target=work, daemon=True).start()  # who stops in between does not wait for it
     return done.result
+
+# %% ../nbs/37_train.ipynb #e9410ba8
+def say_compiling(
+    model: ModelConfig,
+):
+    "Say so before the kernel of the fast path is compiled, which happens once on a machine"
+    if model.llm_name_or_path == NONE or model.tune_norms or model.frozen_dtype not in ('auto', 'bf16'): return
+    if not kernel_is_here(): print('compiling the kernel for this processor, once', flush=True)
 
 # %% ../nbs/37_train.ipynb #b0edfb91
 def split_warnings(
@@ -252,6 +261,7 @@ def prepare(
     for o in split_warnings(splits, prints): log.warning(o)
     cfg = fit_sizes(cfg, splits)
     llm_is_there()
+    say_compiling(cfg.model)
     seed_everything(cfg.training.seed)
     names = {k: getattr(home.model, k) for k in ('llm_name_or_path', 'vision_encoder_name')}
     model = SimV0Model(**cfg.model.model_dump() | names, telemetry_stats=TelemetryStats.fit(splits['train']))
