@@ -166,7 +166,7 @@ class Count:
     "What happens on one drive, moment by moment"
     def __init__(self):
         self.contacts, self.near, self.needless, self.last = [], [], [], {}
-        self.spans = dict(held=[], alarms=[], high=[])  # from, to in s: the guard holds back, it alarms, risk is truly high
+        self.spans = dict(held=[], alarms=[], high=[])  # from, to in s; high: risk is truly high
 
     def span(self, name, t, on):
         "Does something hold in this frame?"
