@@ -722,6 +722,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '', 'doc_host': '', 'git_url
                              'sim_nb.data.limit_threads': ('data.html#limit_threads', 'sim_nb/data.py'),
                              'sim_nb.data.make_dl': ('data.html#make_dl', 'sim_nb/data.py'),
                              'sim_nb.data.mirror_actions': ('data.html#mirror_actions', 'sim_nb/data.py'),
+                             'sim_nb.data.need_labels': ('data.html#need_labels', 'sim_nb/data.py'),
                              'sim_nb.data.own_threads': ('data.html#own_threads', 'sim_nb/data.py'),
                              'sim_nb.data.pick_device': ('data.html#pick_device', 'sim_nb/data.py'),
                              'sim_nb.data.seed_everything': ('data.html#seed_everything', 'sim_nb/data.py'),
