@@ -51,7 +51,7 @@ CODES = {  # code of a finding -> severity, what is expected, what to do
     'video':             ('error', 'one frame per row', 'copy or download the video again, or leave the episode out'),
     'time-order':        ('error', 'times that grow', 'sort the rows, or leave the episode out'),
     'time-gap':          ('error', 'one row per frame time',
-                          "cut the episode at the gap, or write `on_drop: skip` into sim_data.yaml: no window goes over it"),
+                          "cut the episode at the gap, or write `on_drop: skip` into sim_data.yaml"),
     'time-jitter':       ('warning', 'even steps', 'use the time of the sensor, not of the file'),
     'time-units':        ('error', 'times in seconds', 'divide milliseconds by 1000'),
     'time-rate':         ('error', 'the fps of the dataset', 'correct fps, or the times'),
@@ -592,7 +592,8 @@ def check_scales(
             res.append(r.finding('gravity-axis', (), 'az', f'a median of {up:.2f}: it points down'))
         if _turns(r) and c > .7 and not .5 < k < 2 and k < 15:
             f = r.finding('yaw-scale', (), 'gz', f'{k:.2g} times w')
-            res.append(replace(f, fix='is w in degrees per second? multiply it by pi/180') if _near(k, np.pi/180) else f)
+            if _near(k, np.pi/180): f = replace(f, fix='is w in degrees per second? multiply it by pi/180')
+            res.append(f)
     parts = [_changes(r) for r in recs if r.fps]
     if not parts: return res
     c, k = _slope(*map(np.concatenate, zip(*parts)))
