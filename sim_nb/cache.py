@@ -318,7 +318,7 @@ def fill(self: FeatureCache,
 ):
     "Encode the frames from row `done` on"
     n, t0, crcs = self.shape[0], 0., list(self.state['crcs'])
-    bar = Meter(n, f'{enc.name} features', 'frames', done, show=progress)
+    bar = Meter(n, 'encoding', 'frames', done, show=progress)
     batches = frame_batches(ds, done, bs, enc.size)
     first = next(batches)
     path, how = ready_path(enc, first[1][:8], dtype, device, n-done)

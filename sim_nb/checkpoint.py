@@ -147,7 +147,11 @@ def trainable_state(
     "The weights that training changes"
     model = getattr(model, 'module', model)
     if hasattr(model, 'trainable_state_dict'): return dict(model.trainable_state_dict())
-    return {k: p for k, p in model.named_parameters() if p.requires_grad}
+    state = {k: p for k, p in model.named_parameters() if p.requires_grad}
+    if not state: raise ValueError(
+        f"no parameter of {type(model).__name__} requires a gradient: which weights does training change? "
+        "Call requires_grad_(True) on them, or give the class a method trainable_state_dict")
+    return state
 
 # %% ../nbs/33_checkpoint.ipynb #11624429
 def _size(o):

@@ -9,7 +9,7 @@ __all__ = ['LABEL_KEYS', 'REQUIRED_KEYS', 'SAMPLE_KEYS', 'log', 'IN_MEMORY', 'SP
            'Ids', 'PackedIds', 'ColumnDataset', 'WindowDataset', 'cut_windows', 'FrameIds', 'FrameDataset',
            'mirror_actions', 'MirroredDataset', 'spacing_doubt', 'highest_ahead', 'DummySimDataset', 'TelemetryStats',
            'class_counts', 'class_weights', 'episode_split', 'episode_prints', 'EpochSampler', 'SimLoader', 'make_dl',
-           'MissingDataError', 'build_dataset', 'how_opened', 'alike_split', 'split_off', 'build_split']
+           'MissingDataError', 'build_dataset', 'how_opened', 'alike_split', 'split_off', 'need_labels', 'build_split']
 
 # %% ../nbs/10_data.ipynb #add91167
 import copy, ctypes, difflib, functools, hashlib, importlib, inspect, itertools, logging, math, mmap, random, re
@@ -1251,6 +1251,26 @@ def split_off(
     parts = dict(zip(['train', *names], alike_split(ds, (1 - share*len(names), *[share]*len(names)))))
     return {k: ds.subset(o) for k, o in parts.items()}
 
+# %% ../nbs/10_data.ipynb #834dd3da
+def need_labels(
+    ds: SimDataset,  # training windows
+    key: str,        # config key of their path, for the error
+):
+    "Refuse training data without a label, and say where labels were looked for"
+    if any((np.asarray(ds.labels[k]) != IGNORE_INDEX).any() for k in LABEL_KEYS): return
+    none = f"{key}: none of the {len(ds):,} windows has a label"
+    if not hasattr(ds, 'drives'): raise ConfigError(
+        f"{none}: expected {', '.join(LABEL_KEYS)} from {type(ds).__name__}. Give data with labels")
+    how = how_opened(ds) or {}
+    named = ((how.get('data_file') or {}).get('labels') or {}) | (how.get('dataset_kwargs', {}).get('labels') or {})
+    def column(h):
+        c = named.get(h.name, f'{h.label_key} or {h.name}')
+        return 'none, as labels says' if c is None else c['column'] if isinstance(c, dict) else c
+    raise ConfigError(
+        f"{none}: looked for the columns {'; '.join(f'{k}: {column(h)}' for k, h in HEADS.items())}. "
+        "Name yours under labels in sim_data.yaml beside the drives (sim_check DRIVES --write-map proposes one), "
+        "or with --set data.dataset_kwargs.labels.risk=COLUMN")
+
 # %% ../nbs/10_data.ipynb #1d5f980d
 def build_split(
     cfg,          # SimConfig
@@ -1265,6 +1285,7 @@ def build_split(
     if path is None: raise ConfigError(
         f"data.{split}_split_path: this config has no {split} split; give it a path")
     ds = _build(cfg.data.dataset_class_path, path, cfg.data.dataset_kwargs, f'data.{key}_split_path')
+    if key == 'train': need_labels(ds, f'data.{key}_split_path')
     if key == 'train' and off: ds = split_off(ds, cfg.data.split_off, off)[split]
     if split != 'train': return ds
     try: ds = ds.looking_ahead(cfg.data.look_ahead_s)

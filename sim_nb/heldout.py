@@ -19,6 +19,7 @@ class CalibrationError(ValueError):
     "A calibration that would not mean anything"
 
 # %% ../nbs/50_heldout.ipynb #633ce9e7
+from .cli import metered
 from .rare import high_events  # one definition for metrics and certificates
 
 # %% ../nbs/50_heldout.ipynb #26ebfc86
@@ -82,7 +83,7 @@ def held_out(
     ds = inf.open_data(data)
     if ds.episodes is None: raise CalibrationError(
         "the dataset does not know its episodes: windows of one drive cannot be told from another's")
-    outs = [inf.logits(x) for x, _ in inf.batches(ds, bs)]
+    outs = [inf.logits(x) for x, _ in metered(inf.batches(ds, bs), what='asking the model', unit='batches')]
     cat = lambda k: torch.cat([o[k] for o in outs]).double().cpu().numpy()
     logits = {k: cat(h.logits_key) for k, h in HEADS.items()} | dict(confidence=cat('confidence'))
     labels = {k: np.asarray(ds.labels[h.label_key]) for k, h in HEADS.items()}

@@ -242,6 +242,7 @@ class SimV0Model(nn.Module):
         self._set_widths(dv, d)
         self._make_adapters()
         if telemetry_stats is not None: self.set_telemetry_stats(telemetry_stats)
+        self._trained = frozenset(k for k, p in self.named_parameters() if p.requires_grad)
         self._log_counts()
 
 # %% ../nbs/25_model.ipynb #b521764d
@@ -480,7 +481,8 @@ def decode(
 @patch
 def trainable_state_dict(self: SimV0Model) -> dict:  # name -> tensor
     "Trainable tensors, telemetry statistics, and the time-to-risk head when there is one"
-    keep = {k for k, p in self.named_parameters() if p.requires_grad} | {'telemetry_mlp.0.mean', 'telemetry_mlp.0.std'}
+    keep = self._trained | {k for k, p in self.named_parameters() if p.requires_grad}
+    keep |= {'telemetry_mlp.0.mean', 'telemetry_mlp.0.std'}
     return {k: v for k, v in self.state_dict().items() if k in keep or k.startswith('time_head.')}
 
 @patch

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 # %% ../nbs/55_place.ipynb #d6c52ec6
+from .cli import metered
 from .heldout import CalibrationError, window_seconds
 from .labels import VIS_FEATS
 from .ood import DriftAlarm, FeatureScore
@@ -67,7 +68,8 @@ def window_means(
     "The mean of the features of each window"
     if ds.dv is None: raise CalibrationError("the model sees frames, not features: its places are not learned")
     idxs = np.unique(np.linspace(0, len(ds) - 1, min(most, len(ds))).astype(int))
-    return np.stack([np.asarray(ds[int(i)][VIS_FEATS], np.float32).mean(0) for i in idxs])
+    return np.stack([np.asarray(ds[int(i)][VIS_FEATS], np.float32).mean(0)
+                     for i in metered(idxs, what='looking at places', unit='windows')])
 
 def learn_place(
     inf,         # a `SimV0Inference`

@@ -553,7 +553,7 @@ def recorded_frames(
     "Frames of a drive, with their readings"
     ds = data if hasattr(data, 'iter_frames') or data is None else inf.opened.open_data(data)
     if not hasattr(ds, 'iter_frames'): return made_frames(n, dt)
-    drive = drive_frames(ds, drive_windows(ds, episode), ds.fps)
+    drive = drive_frames(ds, drive_windows(ds, episode))   # at the recorded times
     return ((np.asarray(img), np.asarray(x, float).tolist(), t) for _, img, x, t in itertools.islice(drive, n))
 
 def record_pushes(

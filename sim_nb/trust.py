@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['log', 'TEMPERATURES', 'MIN_WINDOWS', 'MARGIN', 'allowed_misses', 'check_rates', 'units_needed', 'RecallCertificate',
-           'certify', 'in_words', 'nll', 'fit_temperature', 'confidence_pairs', 'fit_temperatures', 'calibrate',
-           'calibrated_path', 'write_calibrated']
+           'certify', 'in_words', 'nll', 'fit_temperature', 'confidence_pairs', 'fit_temperatures', 'with_high',
+           'calibrate', 'calibrated_path', 'write_calibrated']
 
 # %% ../nbs/51_trust.ipynb #faabeea2
 import logging, math, shutil
@@ -179,7 +179,7 @@ def _labelled(logits, targets, name):
 
 # %% ../nbs/51_trust.ipynb #5868c1ac
 from .checkpoint import CheckpointError, find_checkpoint, plain, read_checkpoint, save_plain
-from .data import episode_prints, episode_split
+from .data import SimDataset, episode_prints, episode_split
 
 # %% ../nbs/51_trust.ipynb #7bbf3088
 def confidence_pairs(
@@ -201,18 +201,37 @@ def fit_temperatures(
         except CalibrationError as e: temperatures[k], refused[k] = 1., str(e)
     return temperatures, refused
 
+# %% ../nbs/51_trust.ipynb #e1f7491d
+def _recorded(inf, data):
+    "The windows of other data, not encoded yet"
+    return data if isinstance(data, SimDataset) else inf.opened.open_data(data)
+
+def with_high(
+    ds,    # held-out windows
+):         # the same
+    "Refuse windows of which none is labelled high: they certify nothing"
+    risk = np.asarray(ds.labels['risk_id'])
+    if (risk == HIGH).any(): return ds
+    if (risk == IGNORE_INDEX).all(): raise CalibrationError(
+        f"none of the {len(ds):,} windows of the calibration data has a risk label: give held-out drives with labels, "
+        "or say which column holds them with --set data.dataset_kwargs.labels.risk=COLUMN or in sim_data.yaml")
+    raise CalibrationError(
+        f"none of the {len(ds):,} windows of the calibration data is labelled high: a certificate counts drives with "
+        "a high moment. Give held-out drives that have some, or label those moments")
+
 # %% ../nbs/51_trust.ipynb #30060898
 MARGIN = .01  # log-odds of P(high)
 
-def _check_fit_data(inf, fit_data, prints, force):
+def _fit_windows(inf, fit_data, prints, force):
     "Temperatures from drives of training make a model too sure, those from drives that certify make the guarantee void"
-    own = episode_prints(inf.open_data(fit_data))
+    own = episode_prints(ds := _recorded(inf, fit_data))
     seen = seen_before(inf.metadata, fit_data, own, ['train'])
     if seen and not force: raise CalibrationError(
         f"fit_data is not held out from training: {'; '.join(seen)}. Give other drives, such as those of validation")
     if both := set(prints) & set(own): raise CalibrationError(
         f"fit_data and data share {len(both)} drives: "
         "temperatures from the drives that certify make the guarantee void")
+    return ds
 
 # %% ../nbs/51_trust.ipynb #a7af4b80
 def _with_backends(inf, backends):
@@ -244,15 +263,14 @@ def calibrate(
     backends=None,           # for which the certificate shall hold, see `BACKENDS`; None: that of `inf`
 ) -> dict:                   # plain data for a checkpoint's metadata
     "Temperatures and a recall certificate"
-    ds = inf.open_data(data)
-    prints = episode_prints(ds)
+    prints = episode_prints(ds := with_high(_recorded(inf, data)))
     seen = seen_before(inf.metadata, data, prints)
     if seen and not force: raise CalibrationError(
         f"the calibration data is not held out: {'; '.join(seen)}. Give other drives")
-    if fit_data is not None: _check_fit_data(inf, fit_data, prints, force)
-    infs = _with_backends(inf, backends)
+    fit_ds = None if fit_data is None else _fit_windows(inf, fit_data, prints, force)
+    infs, ds = _with_backends(inf, backends), inf.open_data(ds)
     outs = [held_out(o, ds, bs) for o in infs]
-    fit, rest = _fit_and_rest(infs[0], outs[0], fit_data, fit_share, seed, bs)
+    fit, rest = _fit_and_rest(infs[0], outs[0], fit_ds, fit_share, seed, bs)
     temperatures, refused = fit_temperatures(fit)
     certifies = np.isin(outs[0].episodes, rest.episodes)
     ps = np.stack([p_high(o.logits['risk'], temperatures['risk']) for o in outs])[:, certifies]

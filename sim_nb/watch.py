@@ -118,14 +118,16 @@ def timeline(
     "P(high) along a drive over the true risk, with the alarms below"
     img = Image.new('RGB', (width, height), 'white')
     draw, x, foot = ImageDraw.Draw(img), _columns([d['time'] for d in decisions], width), height - height//8
-    y = lambda p: (1 - p)*(foot - 3) + 1
-    for d, a, b in zip(decisions, x, x[1:]):
+    y, ends = lambda p: (1 - p)*(foot - 3) + 1, np.minimum(x[1:], x[:-1] + 2*(x[-1] - x[-2]))
+    part = np.cumsum(np.r_[0, ends[:-1] < x[1:-1] - 1e-6])   # a gap ends a part: nothing is known of it
+    for d, a, b in zip(decisions, x, ends):
         if d.get('risk_true'): draw.rectangle((a, 0, b, foot - 1), fill=_light(RISK_COLORS[d['risk_true']]))
         mark = NO_RISK if d.get('risk') is None else RISK_COLORS['high'] if alarm_of(d)[0] else None
         if mark: draw.rectangle((a, foot, b, height), fill=mark)
     if threshold is not None: _dashes(draw, y(threshold), width)
-    for known, run in itertools.groupby(zip(decisions, x, x[1:]), lambda o: o[0].get('p_high') is not None):
-        if known: draw.line([(q, y(d['p_high'])) for d, a, b in run for q in (a, b)], fill='black', width=2)
+    known_part = lambda o: (o[0].get('p_high') is not None, o[3])
+    for (known, _), run in itertools.groupby(zip(decisions, x, ends, part), known_part):
+        if known: draw.line([(q, y(d['p_high'])) for d, a, b, _ in run for q in (a, b)], fill='black', width=2)
     return np.asarray(img)
 
 def _light(color, share=.45):
