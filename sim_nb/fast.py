@@ -258,16 +258,17 @@ static void tiles(void) {
 _AMX = _TILES + r'''
 static inline __attribute__((always_inline)) void product(const int mode, Prod p, void *copy, Me *me) {
     enum { DEEP = 8, HIGH = 8 };  // blocks of a panel that stay in the first cache, blocks of rows that use them
-    const long kb = p.K / 32, lines = 32 / ((p.M + 31) / 32) + 1;  // of the next panel, fetched per step
+    const int few = p.M <= 16;  // the lower tiles are empty; the weights are fetched 8 kB ahead into the first cache
+    const long kb = p.K / 32, deep = few ? kb : DEEP, lines = few ? 32 : 32 / ((p.M + 31) / 32) + 1;  // of the next panel, fetched per step
     tiles();
     SHARE(panel, p.N / 32) for (long m0 = 0; m0 < p.M; m0 += 32 * HIGH) {
         const long n = panel * 32;
         const bf16 *B = p.B + n / 32 * p.ldb;
         const long m1 = m0 + 32 * HIGH < p.M ? m0 + 32 * HIGH : p.M;
         _Alignas(64) float sums[HIGH][32][32];
-        for (long k0 = 0; k0 < kb; k0 += DEEP) for (long m = m0; m < m1; m += 32) {
-            const long k1 = k0 + DEEP < kb ? k0 + DEEP : kb;
-            const bf16 *A = p.A + m * p.lda, *next = B + p.ldb + (m / 32) * lines * 32;
+        for (long k0 = 0; k0 < kb; k0 += deep) for (long m = m0; m < m1; m += 32) {
+            const long k1 = k0 + deep < kb ? k0 + deep : kb;
+            const bf16 *A = p.A + m * p.lda, *next = few ? B + 4096 : B + p.ldb + (m / 32) * lines * 32;
             float (*c)[32] = sums[(m - m0) / 32];
             if (k0) {
                 _tile_loadd(0, c[0], 128); _tile_loadd(1, c[0] + 16, 128);
@@ -279,6 +280,11 @@ static inline __attribute__((always_inline)) void product(const int mode, Prod p
                 _tile_dpbf16ps(0, 4, 6);
                 _tile_loadd(7, B + k * 1024 + 512, 64);
                 _tile_dpbf16ps(1, 4, 7);
+                if (few) {
+                    for (long l = 0; l < lines; l++)
+                        _mm_prefetch((const char *)(next + k * 1024 + l * 32), _MM_HINT_T0);
+                    continue;
+                }
                 _tile_loadd(5, A + k * 32 + 16 * p.lda, p.lda * 2);
                 _tile_dpbf16ps(2, 5, 6);
                 _tile_dpbf16ps(3, 5, 7);
