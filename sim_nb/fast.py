@@ -259,7 +259,8 @@ _AMX = _TILES + r'''
 static inline __attribute__((always_inline)) void product(const int mode, Prod p, void *copy, Me *me) {
     enum { DEEP = 8, HIGH = 8 };  // blocks of a panel that stay in the first cache, blocks of rows that use them
     const int few = p.M <= 16;  // the lower tiles are empty; the weights are fetched 8 kB ahead into the first cache
-    const long kb = p.K / 32, deep = few ? kb : DEEP, lines = few ? 32 : 32 / ((p.M + 31) / 32) + 1;  // of the next panel, fetched per step
+    const long kb = p.K / 32, deep = few ? kb : DEEP;
+    const long lines = few ? 32 : 32 / ((p.M + 31) / 32) + 1;  // of the next panel, fetched per step
     tiles();
     SHARE(panel, p.N / 32) for (long m0 = 0; m0 < p.M; m0 += 32 * HIGH) {
         const long n = panel * 32;
