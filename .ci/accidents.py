@@ -26,7 +26,7 @@ def main():
     p.add_argument('--workers', type=int, default=0, help='processes (default 0: this one)')
     a = p.parse_args()
     part = Path(f'{a.out}.part')
-    done = read_drives(part)[0] if part.exists() else dict(none=[], guard=[], oracle=[], watch=[])
+    done = dict(none=[], guard=[], oracle=[], watch=[]) | (read_drives(part)[0] if part.exists() else {})
     facts = dict(seed=a.seed, driver='careless', seconds=25., latency_ms=LATENCY_MS, weather='clear', checkpoint=a.name,
                  backend='int8', encoder='onnx', planned=a.episodes)
     for guard, rows in done.items():

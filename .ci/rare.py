@@ -185,6 +185,24 @@ def part_ahead(a):
     rows, events = ahead_rows(a, 'rover', windows(a, 'rover', 'val'), a.seeds, (.05, .1))
     return dict(ahead=rows, ahead_events=events)
 
+@torch.inference_mode()
+def heads_f1(run, ds):
+    "Macro F1 of each head, and their mean, with the time head"
+    model, named = SimV0Inference(run.last).model, []
+    for x, _ in make_dl(ds, 256): named.append({k: v.argmax(1).numpy() for k, v in model.fused(model(x), x).items() if k.endswith('_logits')})
+    f1 = {}
+    for k in ('risk', 'reason', 'action'):
+        y, p = np.asarray(ds.labels[f'{k}_id']), np.concatenate([o[f'{k}_logits'] for o in named])
+        f1[k] = float(f1_score(y[y >= 0], p[y >= 0], average='macro'))
+    return f1 | dict(mean=float(np.mean(list(f1.values()))))
+
+def part_world_heads(a):
+    "All three heads on the windows of the recipe, as in rover_world.json"
+    cfg = load_config('quickstart')
+    ds = open_split(cfg, 'test', load_encoder(cfg.model.vision_encoder_name, cfg.model.vision_features))
+    o = [heads_f1(run_of(a, 'world', 0, s), ds) for s in a.world_seeds]
+    return dict(world_heads=dict(windows=len(ds), **row('SIM and time head', o)))
+
 def part_world(a, label='SIM', kind='world'):
     "Every window of the test drives, one at each frame"
     ds = windows(a, kind, 'test')
@@ -269,7 +287,7 @@ def part_left_out(a):
             rows.append(dict(driver=f'driver {n + 1}', high=int((d['risk'][judged] == 3).sum()), row=row(name, [measured(l[:, :4], d['risk'][judged])])))
     return dict(left_out=rows)
 
-PARTS = dict(real=part_real, sklearn=part_sklearn, none=lambda a: part_llm(a, 'without an LLM', 'none'), pretrained=lambda a: part_llm(a, 'pretrained LLM', 'llm'), ahead=part_ahead, world=part_world, world_none=lambda a: part_world(a, 'without an LLM', 'worldnone'), world_ahead=part_world_ahead, rules=part_rules, left_out=part_left_out)
+PARTS = dict(real=part_real, sklearn=part_sklearn, none=lambda a: part_llm(a, 'without an LLM', 'none'), pretrained=lambda a: part_llm(a, 'pretrained LLM', 'llm'), ahead=part_ahead, world=part_world, world_heads=part_world_heads, world_none=lambda a: part_world(a, 'without an LLM', 'worldnone'), world_ahead=part_world_ahead, rules=part_rules, left_out=part_left_out)
 
 if __name__ == '__main__':
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)

@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['NEAR', 'LATENCY_MS', 'FAR', 'STEP_S', 'DRIVERS', 'WARM_S', 'MEASURES', 'MOST', 'touched', 'moved_how', 'clearance',
            'Fixed', 'Oracle', 'OnBoard', 'make_judge', 'carry_out', 'World', 'Count', 'warm_up', 'drive', 'drives',
-           'drive_draws', 'interval95', 'rates', 'twins', 'against', 'warnings', 'alarm_counts', 'report', 'main',
-           'keep_drives', 'read_drives', 'check_film', 'scene_to_show', 'film_sides', 'film']
+           'drive_draws', 'interval95', 'rates', 'twins', 'against', 'warnings', 'alarm_counts', 'alarm_words',
+           'report', 'main', 'keep_drives', 'read_drives', 'check_film', 'scene_to_show', 'film_sides', 'film']
 
 # %% ../nbs/64_closed_loop.ipynb #d3abe8e3
 from .cli import GUARDS, metered, sim_drive
@@ -390,6 +390,15 @@ def alarm_counts(
                 contacts=len(hits), contacts_alarmed=sum(sounds(r, 'alarms', t - 1, t) for r, t in hits),
                 contacts_high=sum(sounds(r, 'high', t - 1, t) for r, t in hits))
 
+# %% ../nbs/64_closed_loop.ipynb #600e543c
+def alarm_words(
+    rows: list,   # of `drive` with a guard
+) -> str:
+    "`alarm_counts` in a sentence"
+    return ("The alarm sounded in {events_alarmed} of {events} moments of truly high risk, and in the second before "
+            "{contacts_alarmed} of {contacts} forward contacts, of which {contacts_high} were truly high by then."
+            ).format(**alarm_counts(rows))
+
 # %% ../nbs/64_closed_loop.ipynb #acb9f48f
 def report(
     done: dict,      # guard -> list of `drive`
@@ -428,6 +437,7 @@ def main(a):  # the words of `sim_drive`
         if a.save: save_drives(a.save, spool, range(a.episodes), guard=a.guard, **kw)
     if a.film: film(a.film, scene_to_show(done, a.guard), a.guard, a.checkpoint, **kw)
     print(report(done))
+    if a.guard != 'none': print(alarm_words(done[a.guard]))
     if a.out: keep_drives(a.out, done, **kw, episodes=a.episodes)
 
 # %% ../nbs/64_closed_loop.ipynb #5fb2b164

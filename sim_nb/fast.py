@@ -257,10 +257,11 @@ static void tiles(void) {
 # %% ../nbs/23_fast.ipynb #a1c0de02
 _AMX = _TILES + r'''
 static inline __attribute__((always_inline)) void product(const int mode, Prod p, void *copy, Me *me) {
-    enum { DEEP = 8, HIGH = 8 };  // blocks of a panel that stay in the first cache, blocks of rows that use them
-    const int few = p.M <= 16;  // the lower tiles are empty; the weights are fetched 8 kB ahead into the first cache
+    // blocks of a panel that stay in the first cache, blocks of rows that use them, how many weights ahead to fetch
+    enum { DEEP = 8, HIGH = 8, SOON = 4096 };
+    const int few = p.M <= 16;  // the lower tiles are empty
     const long kb = p.K / 32, deep = few ? kb : DEEP;
-    const long lines = few ? 32 : 32 / ((p.M + 31) / 32) + 1;  // of the next panel, fetched per step
+    const long lines = few ? 32 : 32 / ((p.M + 31) / 32) + 1;  // fetched per step; with many rows, of the next panel
     tiles();
     SHARE(panel, p.N / 32) for (long m0 = 0; m0 < p.M; m0 += 32 * HIGH) {
         const long n = panel * 32;
@@ -269,7 +270,7 @@ static inline __attribute__((always_inline)) void product(const int mode, Prod p
         _Alignas(64) float sums[HIGH][32][32];
         for (long k0 = 0; k0 < kb; k0 += deep) for (long m = m0; m < m1; m += 32) {
             const long k1 = k0 + deep < kb ? k0 + deep : kb;
-            const bf16 *A = p.A + m * p.lda, *next = few ? B + 4096 : B + p.ldb + (m / 32) * lines * 32;
+            const bf16 *A = p.A + m * p.lda, *next = few ? B + SOON : B + p.ldb + (m / 32) * lines * 32;
             float (*c)[32] = sums[(m - m0) / 32];
             if (k0) {
                 _tile_loadd(0, c[0], 128); _tile_loadd(1, c[0] + 16, 128);
