@@ -31,6 +31,7 @@ def failed(cells): return [o for c in cells for o in c['outputs'] if o['output_t
 def done(cells): return all(c['execution_count'] for c in cells)
 def pictures(cells): return sum('image/png' in o.get('data', {}) for c in cells for o in c['outputs'])
 
+IDLE = '.jp-Notebook-ExecutionIndicator[data-status="idle"]'
 NOTEBOOKS = {'index.ipynb': 0, 'tutorials/explore.ipynb': 8}  # page -> pictures that a reader must see there
 
 def run_all(url, nb, file, seconds=600):
@@ -41,13 +42,13 @@ def run_all(url, nb, file, seconds=600):
         page.goto(f'{url}/lab/tree/{nb}?reset')
         page.wait_for_function("window.jupyterapp && document.querySelector('.jp-Notebook .jp-Cell')", timeout=60000)
         page.wait_for_function("/Python/.test(document.querySelector('.jp-Toolbar-kernelName')?.textContent)", timeout=60000)
-        page.wait_for_selector('.jp-Notebook-ExecutionIndicator[data-status="idle"]', timeout=60000)
+        page.wait_for_selector(IDLE, timeout=60000)
         command = lambda name: page.evaluate(f"() => {{ window.jupyterapp.commands.execute('{name}'); }}")
         command('notebook:run-all-cells')
         end = time.time() + seconds
         while time.time() < end and not ((cells := saved_cells(file)) and (done(cells) or failed(cells))):
             time.sleep(1)
-            command('docmanager:save')
+            if page.query_selector(IDLE): command('docmanager:save')  # not under a cell that reads the notebook
         chromium.close()
 
 def cleared(file):
