@@ -1387,6 +1387,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '', 'doc_host': '', 'git_url
                              'sim_nb.lint._lint': ('lint.html#_lint', 'sim_nb/lint.py'),
                              'sim_nb.lint._motion_signals': ('lint.html#_motion_signals', 'sim_nb/lint.py'),
                              'sim_nb.lint.blind': ('lint.html#blind', 'sim_nb/lint.py'),
+                             'sim_nb.lint.in_doubt': ('lint.html#in_doubt', 'sim_nb/lint.py'),
                              'sim_nb.lint.lint_telemetry': ('lint.html#lint_telemetry', 'sim_nb/lint.py'),
                              'sim_nb.lint.moving': ('lint.html#moving', 'sim_nb/lint.py'),
                              'sim_nb.lint.same_picture': ('lint.html#same_picture', 'sim_nb/lint.py'),

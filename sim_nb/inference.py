@@ -175,8 +175,9 @@ def alarms(self: SimV0Inference,
     raw: dict = None, # of `logits`; None: as `out`
 ) -> list:            # per sample alarm; calibrated: p_high and guarantee, and risk_high_alarm when certified
     "Is P(high) at or above the certified threshold, or else the one that validation chose?"
-    p_high, p_plain = (o['risk_logits'].double().cpu().softmax(1)[:, HIGH].tolist()
-                       for o in (out, out if raw is None else raw))
+    p_of = lambda o: o['risk_logits'].double().cpu().softmax(1)[:, HIGH].tolist()
+    p_high = p_of(out)
+    p_plain = p_high if raw is None or raw['risk_logits'] is out['risk_logits'] else p_of(raw)
     return with_alarms([{} for _ in p_high], p_high, self.metadata.get('calibration', {}), self.unguaranteed(),
                        self.metadata.get('alarm'), p_plain)
 

@@ -59,9 +59,10 @@ TABLE = (
     Row('stream_stop', 'stop', 1., 0., .3, 'the stream gave no decision, and its code asks to stop'),
     Row('stream_slow', 'slow', 1., 0., .3, 'the stream gave no decision, and its code asks to slow down'),
     Row('old', 'stop', .5, 0., 0., 'seconds since the frame: `max_age_s` of the stream'),
-    Row('high', 'stop', 1., 0., 1., "the model's risk is high; how long: tried on drives, see the page on accidents"),
+    Row('high', 'stop', 1., 0., .9, "the model's risk is high; how long: tried on drives, see the page on accidents"),
     Row('arc', 'stop', 1., 0., 0., '1/m, turn over speed, at medium risk: tighter leaves the picture; tried on drives'),
-    Row('alarm', 'stop', 1., 0., .8, 'P(high) is over the threshold of the checkpoint: its budget, or its certificate'),
+    Row('alarm', 'stop', 1., 0., .6, 'P(high) is over the threshold of the checkpoint: its budget, or its certificate'),
+    Row('person', 'slow', 1., 0., .4, 'a person is the reason of medium or high risk; tried on drives'),
     Row('medium', 'slow', 1., .3, 0., "the model's risk is medium or high; how long: tried on drives"),
     Row('unsure', 'slow', .7, .5, .5, '1 - confidence: under three in ten sure; a certificate has its own'),
     Row('strange', 'slow', 1., 1., 1., 'novelty of the place over the 99 % quantile of held-out drives'),
@@ -134,7 +135,7 @@ class Policy:
     "Commands in, commands that may be carried out, with the reasons"
     def __init__(self,
         table=TABLE,     # of `Row`
-        floor_s=.2,      # shortest time on a rung before the next lower one, seconds
+        floor_s=.1,      # shortest time on a rung before the next lower one, seconds
         back_speed=0.,   # how fast it backs off when the model says `reverse`, m/s; 0: never, nothing looks behind
         ladder=None,     # answer -> `Limit`; None: `LADDER`
     ):

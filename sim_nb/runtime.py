@@ -140,7 +140,8 @@ def scaled(
 ) -> dict:              # the same keys
     "Logits over the temperatures of a calibration"
     temperatures = calibration.get('temperatures', {})
-    return {k: v / temperatures.get(k.removesuffix('_logits'), 1.) for k, v in out.items()}
+    by = lambda k: temperatures.get(k.removesuffix('_logits'))
+    return {k: v if by(k) is None else v/by(k) for k, v in out.items()}
 
 # %% ../nbs/40_runtime.ipynb #ca11b012
 def with_alarms(

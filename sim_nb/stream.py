@@ -10,6 +10,7 @@ __all__ = ['log', 'CODES', 'ALARM', 'STREAM_ENCODERS', 'RATE_FACTOR', 'fail_safe
 # %% ../nbs/43_stream.ipynb #35d59719
 import difflib, functools, logging, math, threading, time
 from collections import Counter, deque
+from statistics import median
 
 # %% ../nbs/43_stream.ipynb #05a8491d
 import numpy as np
@@ -320,7 +321,7 @@ def _sense(self: LiveStream, frame, t, x):
 def _rate_doubt(self: LiveStream):
     "Why the frame rate is not that of training, by the usual time between the last frames; said once in the log"
     if len(self.steps) < max(self.F - 1, 1): return ''
-    doubt = spacing_doubt(float(np.median(self.steps)), self.frame_spacing_s, RATE_FACTOR)
+    doubt = spacing_doubt(median(self.steps), self.frame_spacing_s, RATE_FACTOR)
     if doubt and not self.warned: log.warning(f'the stream says stop until its frame rate is right: {doubt}')
     self.warned |= bool(doubt)
     return doubt
