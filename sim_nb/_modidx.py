@@ -1254,6 +1254,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '', 'doc_host': '', 'git_url
                                 'sim_nb.learner._cat': ('learner.html#_cat', 'sim_nb/learner.py'),
                                 'sim_nb.learner._costs': ('learner.html#_costs', 'sim_nb/learner.py'),
                                 'sim_nb.learner._data_config': ('learner.html#_data_config', 'sim_nb/learner.py'),
+                                'sim_nb.learner._device_word': ('learner.html#_device_word', 'sim_nb/learner.py'),
                                 'sim_nb.learner._finds': ('learner.html#_finds', 'sim_nb/learner.py'),
                                 'sim_nb.learner._fit_facts': ('learner.html#_fit_facts', 'sim_nb/learner.py'),
                                 'sim_nb.learner._folded': ('learner.html#_folded', 'sim_nb/learner.py'),
