@@ -6,7 +6,7 @@
 __all__ = ['WIDTH', 'NO_RISK', 'PAGE', 'DRAWN', 'ENDINGS', 'CURVES', 'REPLAY_S', 'headline', 'alarm_of', 'numbers', 'overlay',
            'timeline', 'until', 'watch_frames', 'strip', 'in_words', 'check_ending', 'save_watch', 'need_rerun',
            'save_rrd', 'driven', 'banner', 'contact_words', 'side_by_side', 'save_side_by_side', 'Replay', 'replay',
-           'main']
+           'PlacedStream', 'place_in_words', 'main']
 
 # %% ../nbs/62_watch.ipynb #7d33c251
 from .cli import metered, sim_watch
@@ -27,6 +27,8 @@ from .plots import RISK_COLORS
 from .policy import limited
 from .video import encode_video
 from .stream import SimStream, run_drive
+from .guard import ListeningStream
+from .place import Place
 from .inference import SimV0Inference
 
 # %% ../nbs/62_watch.ipynb #d3f86683
@@ -434,6 +436,24 @@ def _ipython_display_(self: Replay):
     except ImportError: show = HTML(self._repr_html_())
     display(show)
 
+# %% ../nbs/62_watch.ipynb #7c7e7a21
+class PlacedStream(ListeningStream):
+    "A stream that says how far the place is from those of training, where the checkpoint knows them"
+    def _answer(self, ring, telemetry):
+        d, meta = super()._answer(ring, telemetry), self.inf.metadata
+        if not meta.get('place'): return d
+        place = Place.from_dict(meta['place'])
+        return d | dict(novelty=float(place.score.mahalanobis(self.told()[1][None])[0])/place.usual)
+
+def place_in_words(
+    decisions: list,   # of one drive, with `novelty` where the places of training are known
+) -> str:              # a sentence
+    "Is the place like those of training?"
+    far = np.array([d['novelty'] for d in decisions if 'novelty' in d])
+    if not len(far): return 'Whether it is like the places of training is not known: sim_calibrate learns them.'
+    if (far > 1).mean() <= .05: return 'The place is like those of training.'
+    return f'The place is strange to the model in {(far > 1).mean():.0%} of the frames: what was measured elsewhere says little here.'
+
 # %% ../nbs/62_watch.ipynb #13516cbd
 @sim_watch.runs
 def main(a):  # the words of `sim_watch`
@@ -444,6 +464,6 @@ def main(a):  # the words of `sim_watch`
     check_writable(a.out, '--out', parents=True)
     inf = SimV0Inference(a.checkpoint, a.device, a.backend).open_as(a.set, a.trust_code)
     drive = int(a.drive) if a.drive and a.drive.isdigit() else a.drive
-    run = replay(SimStream(inf, encoder=a.encoder, deadline_s=REPLAY_S), a.data, drive, progress=True)
+    run = replay(PlacedStream(inf, encoder=a.encoder, deadline_s=REPLAY_S), a.data, drive, progress=True)
     Path(a.out).parent.mkdir(parents=True, exist_ok=True)
-    print(f"{run.save(a.out, progress=True, width=a.width)}: {in_words(run.decisions)}")
+    print(f"{run.save(a.out, progress=True, width=a.width)}: {in_words(run.decisions)} {place_in_words(run.decisions)}")
