@@ -452,7 +452,8 @@ def place_in_words(
     far = np.array([d['novelty'] for d in decisions if 'novelty' in d])
     if not len(far): return 'Whether it is like the places of training is not known: sim_calibrate learns them.'
     if (far > 1).mean() <= .05: return 'The place is like those of training.'
-    return f'The place is strange to the model in {(far > 1).mean():.0%} of the frames: what was measured elsewhere says little here.'
+    return (f'The place is strange to the model in {(far > 1).mean():.0%} of the frames: '
+            'what was measured elsewhere says little here.')
 
 # %% ../nbs/62_watch.ipynb #13516cbd
 @sim_watch.runs
