@@ -1749,6 +1749,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '', 'doc_host': '', 'git_url
                                'sim_nb.stress.Faulty.__call__': ('stress.html#faulty.__call__', 'sim_nb/stress.py'),
                                'sim_nb.stress.Faulty.__init__': ('stress.html#faulty.__init__', 'sim_nb/stress.py'),
                                'sim_nb.stress.Faulty.reset': ('stress.html#faulty.reset', 'sim_nb/stress.py'),
+                               'sim_nb.stress._parts': ('stress.html#_parts', 'sim_nb/stress.py'),
                                'sim_nb.stress._spread': ('stress.html#_spread', 'sim_nb/stress.py'),
                                'sim_nb.stress._worse': ('stress.html#_worse', 'sim_nb/stress.py'),
                                'sim_nb.stress.earned': ('stress.html#earned', 'sim_nb/stress.py'),
