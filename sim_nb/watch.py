@@ -39,7 +39,8 @@ def headline(
         return f"{d.get('code', 'no decision').replace('_', ' ')}: {d.get('action') or 'no action'}"
     action, reason = (d[k].replace('_', ' ') for k in ('action', 'reason'))
     sure = f", {d['confidence']:.0%}{'' if brief else ' sure'}" if brief < 2 else ''
-    return f"{d['risk']}  {action}" + (f"  ({reason}{sure})" if brief < 3 else '')
+    risk = 'no' if d['risk'] == 'none' else d['risk']
+    return f"{risk} risk: {action}" + (f"  ({reason}{sure})" if brief < 3 else '')
 
 # %% ../nbs/62_watch.ipynb #ff29e417
 def alarm_of(
@@ -54,13 +55,14 @@ def numbers(
     d: dict,       # a decision
     brief: int=0,  # 1: without the alarm's origin; 2: without the word about; 3: without P(high), where words follow
 ) -> str:          # one line; empty when it holds no numbers
-    "P(high), the alarm and its origin, the seconds left, the stream's own words"
+    "P(high), the alarm and its origin, the seconds left, a strange place, the stream's own words"
     on, origin = alarm_of(d)
     whose, about = '' if brief else f' ({origin})', '' if brief > 1 else 'about '
     room = brief > 2 and d.get('detail')
     parts = [f"P(high) {d['p_high']:.2f}" if d.get('p_high') is not None and not room else '',
              '' if on is None else ('ALARM' if on else 'no alarm') + whose,
-             f"{about}{d['seconds_left']:.1f} s left" if d.get('seconds_left') is not None else '', d.get('detail', '')]
+             f"{about}{d['seconds_left']:.1f} s left" if d.get('seconds_left') is not None else '',
+             'strange place' if d.get('novelty', 0) >= 1 else '', d.get('detail', '')]
     return ('  ' if brief > 1 else '   ').join(o for o in parts if o)
 
 # %% ../nbs/62_watch.ipynb #9d0ae34d
@@ -120,8 +122,9 @@ def timeline(
     draw, x, foot = ImageDraw.Draw(img), _columns([d['time'] for d in decisions], width), height - height//8
     y, ends = lambda p: (1 - p)*(foot - 3) + 1, np.minimum(x[1:], x[:-1] + 2*(x[-1] - x[-2]))
     part = np.cumsum(np.r_[0, ends[:-1] < x[1:-1] - 1e-6])   # a gap ends a part: nothing is known of it
+    for i, j, true in _grounds(decisions, part):
+        draw.rectangle((round(x[i]), 0, round(ends[j]) - 1, foot - 1), fill=_light(RISK_COLORS[true]))
     for d, a, b in zip(decisions, x, ends):
-        if d.get('risk_true'): draw.rectangle((a, 0, b, foot - 1), fill=_light(RISK_COLORS[d['risk_true']]))
         mark = NO_RISK if d.get('risk') is None else RISK_COLORS['high'] if alarm_of(d)[0] else None
         if mark: draw.rectangle((a, foot, b, height), fill=mark)
     if threshold is not None: _dashes(draw, y(threshold), width)
@@ -129,6 +132,13 @@ def timeline(
     for (known, _), run in itertools.groupby(zip(decisions, x, ends, part), known_part):
         if known: draw.line([(q, y(d['p_high'])) for d, a, b, _ in run for q in (a, b)], fill='black', width=2)
     return np.asarray(img)
+
+def _grounds(decisions, part):
+    "First and last decision of each true risk: it holds until the next one where windows end at every n-th frame"
+    at = [i for i, d in enumerate(decisions) if d.get('risk_true')]
+    step = round(float(np.median(np.diff(at)))) if len(at) > 1 else 1
+    for i, after in zip(at, [*at[1:], len(decisions)]):
+        yield i, next(j for j in range(min(i + step, after) - 1, -1, -1) if part[j] == part[i]), decisions[i]['risk_true']
 
 def _light(color, share=.45):
     "The colour as a ground: mixed with white"
@@ -191,8 +201,11 @@ def in_words(
     "What happened on a drive"
     n, given = len(decisions), [d for d in decisions if d.get('risk') is not None]
     alarms = [d['time'] for d in decisions if alarm_of(d)[0]]
-    words = f"{n} frames, {len(given)} decided by the model, {sum(d['risk'] == 'high' for d in given)} of high risk."
-    return words + (f" Alarm in {len(alarms)} frames, first at {alarms[0]:.1f} s." if alarms else '')
+    words = f"{n} frames, {len(given)} decided by the model: {sum(d['risk'] == 'high' for d in given)} of high risk."
+    words += f" Alarm in {len(alarms)} frames, first at {alarms[0]:.1f} s." if alarms else ''
+    true = [d for d in given if d.get('risk_true') == 'high']
+    found = sum(d['risk'] == 'high' or bool(alarm_of(d)[0]) for d in true)
+    return words + (f" Labelled high: {len(true)} frames, {found} of them found." if true else '')
 
 # %% ../nbs/62_watch.ipynb #b70170ed
 DRAWN = ('.mp4', '.html', '.png')   # with the decisions in the pictures
