@@ -239,17 +239,23 @@ def _frame_size(video, size):
         video, f'frames of {size}', f'{(p.height, p.width)}', ONE_SIZE, 'video')
     return p.height, p.width
 
-def _matched(mine, eps, drives, times, fps, match):
+def _matched(mine, eps, drives, times, fps, match, skip):
     "The frames of the rows of one video; what the reader refuses becomes a finding, then rows may lack a frame"
-    for how, skip in ((match, False), (match if match != 'both' else 'time', True)):
-        try: return match_frames(eps, drives, times, fps, .5/fps, skip, how)
+    for first, how, lost in ((True, match, skip), (False, match if match != 'both' else 'time', True)):
+        try: return match_frames(eps, drives, times, fps, .5/fps, lost, how)
         except DatasetError as e:
-            if skip: continue
+            if not first: continue
             named = [r for r in mine if f"episode {int(r.name[2:])}," in f'{e.where},'] or mine
             named[0].problems.append(named[0].problem('video', e))
     return {}
 
-def _videos(recs, strict, every, info, match, scaled=False):
+def _frames_lost(rec, ok):
+    "With `on_drop: skip` a row without its frame is meant, and still to be said"
+    f = rec.finding('video', np.flatnonzero(~ok), 'frames', f'{(~ok).sum()} of {len(ok)} rows have no frame')
+    rec.problems.append(replace(f, severity='warning', fix='nothing, when frames were lost: with on_drop: skip '
+                                                           'no window goes over such a row'))
+
+def _videos(recs, strict, every, info, match, scaled=False, skip=False):
     "Which frames belong to the rows of each recording"
     fps, at, size = float(info['fps']), {}, None
     for v in dict.fromkeys(e.video for e in every):
@@ -259,7 +265,7 @@ def _videos(recs, strict, every, info, match, scaled=False):
         try: size, times = _frame_size(v, None if scaled else size), video_times(v)
         except DatasetError as e: mine[0].problems.append(mine[0].problem('video', e)); continue
         drives = {e.index: strict[e.index] for e in eps if e.index in strict}
-        at.update({k: (v, *o) for k, o in _matched(mine, eps, drives, times, fps, match).items()})
+        at.update({k: (v, *o) for k, o in _matched(mine, eps, drives, times, fps, match, skip).items()})
     return at
 
 # %% ../nbs/17_check.ipynb #3142969b
@@ -291,7 +297,7 @@ def read_lerobot(
     frames=True,      # look at the pictures too
     labels=None,      # {'risk': column or None, ...}, see `label_columns`
     derive_action=None, # `ActionRule`, or a dict of its fields: actions where no label says them
-    match='both', image_size=None,  # as in `LeRobotDataset`
+    match='both', image_size=None, on_drop=None,  # as in `LeRobotDataset`
 ) -> list:            # of `Recording`
     "All episodes of a LeRobot dataset, as they are"
     info, name = load_info(path), Path(path).name
@@ -303,8 +309,9 @@ def read_lerobot(
         if ep.index in recs: continue
         recs[ep.index] = rec
         if d is not None: strict[ep.index] = d
-    readers = {}
-    for k, (v, rows, _) in sorted(_videos(recs, strict, eps, info, match, bool(image_size)).items()):
+    readers, skip = {}, on_drop == 'skip'
+    for k, (v, rows, ok) in sorted(_videos(recs, strict, eps, info, match, bool(image_size), skip).items()):
+        if skip and not ok.all(): _frames_lost(recs[k], ok)
         if frames: _add_pictures(recs[k], v, rows, readers)
     recs = [recs[k] for k in sorted(recs)]
     add_suspects(recs, label_suspects(unread, kw['heads'], labels))
@@ -413,7 +420,7 @@ def open_data(
     on_drop = kwargs.pop('on_drop', None) if layout else kwargs.get('on_drop')
     try:
         if cls: recs = from_dataset(build_dataset(cls, str(path), **kwargs), name, frames)
-        elif layout == 'lerobot': recs = read_lerobot(path, frames=frames, **kwargs)
+        elif layout == 'lerobot': recs = read_lerobot(path, frames=frames, on_drop=on_drop, **kwargs)
         else: recs = read_pictures(path, frames, **kwargs)
         for r in recs: r.on_drop = on_drop
         return recs
