@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['MAY_CHANGE', 'SHAPING', 'log', 'COMPARED', 'fit_sizes', 'resume_config', 'at_its_place', 'init_problems',
            'init_weights', 'must_fetch', 'fetch_llm', 'fetch_beside', 'refuse_first', 'say_compiling', 'split_warnings',
-           'keep_opening', 'split_names', 'prepare', 'run_metadata', 'comparison', 'test_run', 'check_tracker',
+           'keep_opening', 'split_names', 'run_metadata', 'prepare', 'comparison', 'test_run', 'check_tracker',
            'tracked', 'short_rows', 'train', 'is_done', 'quickstart', 'main']
 
 # %% ../nbs/37_train.ipynb #d3e94585
@@ -261,6 +261,24 @@ def _can_look(cfg, val):
     try: val.looking_ahead(cfg.data.look_ahead_s)
     except ValueError as e: raise ConfigError(f"data.look_ahead_s: the windows of val: {e}") from None
 
+# %% ../nbs/37_train.ipynb #a78f0dea
+def run_metadata(
+    cfg: SimConfig,
+    model,           # a `SimV0Model`
+    encoder=None,    # the encoder of cached features
+    splits=None,     # 'train' and 'val' -> dataset
+    prints=None,     # the same names -> `episode_prints`, where they are known already
+) -> dict:           # plain data
+    "What a checkpoint says about its model and its data"
+    names = {k: getattr(cfg.model, k) for k in ('llm_name_or_path', 'vision_encoder_name')}
+    md = model.get_metadata() | names
+    if encoder is not None: md |= dict(vision_fingerprint=encoder.fingerprint)
+    how = dict(dataset_class_path=cfg.data.dataset_class_path, dataset_kwargs=cfg.data.dataset_kwargs)
+    paths = {k: getattr(cfg.data, f'{k}_split_path') for k in ('train', 'val')}
+    known = {k: v for k in names if at_home(None, v := cfg.run.get('paths', {}).get(f'model.{k}'))}
+    kept = kept_paths(names) | known
+    return data_metadata(md, splits or {}, cfg.data.batch_size, prints, how, paths) | (dict(paths=kept) if kept else {})
+
 # %% ../nbs/37_train.ipynb #b0edfb9d
 def prepare(
     cfg: SimConfig,
@@ -297,24 +315,6 @@ def _cache_encoder(cfg):
     if not (cfg.model.use_cached_vis_feats and cfg.model.vision_encoder_name): return None
     from sim_nb.vision import load_encoder
     return load_encoder(cfg.model.vision_encoder_name, cfg.model.vision_features)
-
-# %% ../nbs/37_train.ipynb #a78f0dea
-def run_metadata(
-    cfg: SimConfig,
-    model,           # a `SimV0Model`
-    encoder=None,    # the encoder of cached features
-    splits=None,     # 'train' and 'val' -> dataset
-    prints=None,     # the same names -> `episode_prints`, where they are known already
-) -> dict:           # plain data
-    "What a checkpoint says about its model and its data"
-    names = {k: getattr(cfg.model, k) for k in ('llm_name_or_path', 'vision_encoder_name')}
-    md = model.get_metadata() | names
-    if encoder is not None: md |= dict(vision_fingerprint=encoder.fingerprint)
-    how = dict(dataset_class_path=cfg.data.dataset_class_path, dataset_kwargs=cfg.data.dataset_kwargs)
-    paths = {k: getattr(cfg.data, f'{k}_split_path') for k in ('train', 'val')}
-    known = {k: v for k in names if at_home(None, v := cfg.run.get('paths', {}).get(f'model.{k}'))}
-    kept = kept_paths(names) | known
-    return data_metadata(md, splits or {}, cfg.data.batch_size, prints, how, paths) | (dict(paths=kept) if kept else {})
 
 # %% ../nbs/37_train.ipynb #9889a8b9
 from concurrent.futures import ThreadPoolExecutor
