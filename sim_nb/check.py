@@ -36,7 +36,7 @@ from .columns import feature_names, label_map, make_drive, numbers
 from .lerobot import episode_rows, find_camera, load_episodes, load_info, drive_columns, episode_drive
 from .lerobot import episodes_of, match_frames
 from .drives import Drives, Table, drive_folders, drive_layout, drive_pictures, folder_columns
-from .drives import ONE_SIZE, folder_map
+from .drives import ONE_SIZE, contents, folder_map, tables_in
 from .datafile import DataFile, Described, NAME, OF_LEROBOT, OF_PICTURES
 from .guess import Proposal, propose
 from .files import atomic_open, check_writable, write_json
@@ -966,9 +966,12 @@ def _picture_columns(path):
     "CSV name, columns of each drive, names of the pictures of the first"
     root = Path(path)
     found = {}
-    for o in sorted([*root.glob('*.csv'), *root.glob('*/*.csv')]): found.setdefault(o.name, []).append(o.parent)
-    if not found: raise DatasetError(
-        path, 'a LeRobot dataset, or a CSV in the folder of each drive', 'none', 'Give the folder of the drives')
+    for o in tables_in(root): found.setdefault(o.name, []).append(o.parent)
+    if not found:
+        inner = next((o for o in sorted(root.iterdir()) if o.is_dir()), None)
+        came = contents(root) + (f'; in {inner.name}/ {contents(inner)}' if inner else '')
+        raise DatasetError(path, 'a LeRobot dataset, or a .csv or .tsv in the folder of each drive', came,
+                           'Give the folder of the drives')
     name = max(found, key=lambda k: (k == 'frames.csv', len(found[k]), -len(k)))
     drives = [Table(name).read(o) for o in found[name]]
     first = found[name][0]

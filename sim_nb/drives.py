@@ -113,7 +113,7 @@ def _decimal_points(cols, path):
     return {k: [o.replace(',', '.') for o in v] if k in nums else v for k, v in cols.items()}
 
 # %% ../nbs/14_drives.ipynb #2386bb1c
-def _contents(folder):
+def contents(folder):
     "What is in a folder, in a few words"
     if not folder.is_dir(): return 'nothing' if not folder.exists() else 'a file'
     names = sorted(o.name + '/'*o.is_dir() for o in folder.iterdir())
@@ -199,7 +199,7 @@ def drive_folders(
     if not root.is_dir(): raise MissingFileError(path, 'a folder of drives', 'nothing', 'Check the path')
     folders = sorted(o.parent for o in root.glob(f'*/{glob.escape(table)}'))
     if not (root/table).is_file():
-        if not folders: raise MissingFileError(path, f'a {table}, or folders with a {table}', _contents(root), fix)
+        if not folders: raise MissingFileError(path, f'a {table}, or folders with a {table}', contents(root), fix)
         bare = [o.name for o in sorted(root.iterdir()) if o.is_dir() and o not in folders
                 and any(p.suffix.lower() in _PICTURES for p in o.iterdir())]
         if bare: say_once(f'{root}: pictures without a {table} are no drive: {", ".join(bare[:5])}')
@@ -418,9 +418,18 @@ def _frame(self:FrameFolder, r):
                        ONE_SIZE)
 
 # %% ../nbs/14_drives.ipynb #1d6e297f
+TABLES = ('.csv', '.tsv')   # endings of a table
+
+def tables_in(
+    path,      # folder of drives, or of one drive
+) -> list:     # files, those of the folder itself and those of its drives
+    "Every table that may tell of a drive"
+    there = (*Path(path).glob('*'), *Path(path).glob('*/*'))
+    return sorted(o for o in there if o.suffix.lower() in TABLES and o.is_file() and not o.name.startswith('.'))
+
 def _other_tables(p):
-    "A hint at CSVs of another name"
-    found = sorted({o.name for pattern in ('*.csv', '*/*.csv') for o in p.glob(pattern)}) if p.is_dir() else []
+    "A hint at tables of another name"
+    found = sorted({o.name for o in tables_in(p)}) if p.is_dir() else []
     if len(found) != 1: return ''
     return f". Is {found[0]} it? `sim_check {p} --write-map` proposes a sim_data.yaml that says so"
 
@@ -436,7 +445,7 @@ def drive_layout(
     if (p/table).is_file() or any(p.glob(f'*/{glob.escape(table)}')): return 'pictures'
     if (p/'meta').is_dir() or not p.exists() and re.fullmatch(r'[\w.-]+/[\w.-]+', str(path)): return 'lerobot'
     raise MissingFileError(path, 'a LeRobot dataset (meta/info.json, data/, videos/) or drives as pictures '
-                           f'(DRIVE/{table} and the pictures that it names)', _contents(p),
+                           f'(DRIVE/{table} and the pictures that it names)', contents(p),
                            f'Check the path, or write a {table} per drive' + _other_tables(p))
 
 # %% ../nbs/14_drives.ipynb #61d09ecd
