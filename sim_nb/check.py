@@ -8,8 +8,8 @@ __all__ = ['CODES', 'THUMB', 'AS_RECORDED', 'UNITS', 'NAMES', 'LINT', 'LINT_ALL'
            'read_pictures', 'open_data', 'check_times', 'is_moving', 'equal_runs', 'check_values', 'zero_is_normal',
            'check_signals', 'check_physics', 'check_scales', 'check_frames', 'label_counts', 'check_classes',
            'check_label_rows', 'check_rules', 'nearest', 'find_copies', 'check_copies', 'check_leaks',
-           'check_conflicts', 'audit', 'count_table', 'episode_table', 'finding_table', 'check_report', 'write_map',
-           'opening', 'main']
+           'check_conflicts', 'audit', 'count_table', 'episode_table', 'finding_table', 'many', 'check_report',
+           'write_map', 'opening', 'main']
 
 # %% ../nbs/17_check.ipynb #85b550aa
 from .cli import sim_check
@@ -920,6 +920,14 @@ def _sights(recs, findings, n=8):
     for r in by.values(): todo.append((r, len(r)//2, ''))
     return [(r.picture(i), f'{what}{r.name}, row {i}') for r, i, what in todo[:n]]
 
+# %% ../nbs/17_check.ipynb #caae3a95
+def many(
+    n: int,     # how many
+    word: str,  # of one
+) -> str:       # such as '2 errors'
+    "A number and its word"
+    return f"{n} {word}{'s'*(n != 1)}"
+
 # %% ../nbs/17_check.ipynb #b1700724
 def check_report(
     recs: list,       # recordings of the dataset
@@ -930,7 +938,7 @@ def check_report(
     from sim_nb.plots import plot_frames
     errors = sum(f.severity == 'error' for f in findings)
     page = Report(f'Audit of {recs[0].dataset}', f'{len(recs)} episodes, {sum(map(len, recs)):,} rows: '
-                                                 f'{errors} errors, {len(findings) - errors} warnings')
+                                                 f"{many(errors, 'error')}, {many(len(findings) - errors, 'warning')}")
     page.heading('Findings')
     if findings: page.table(finding_table(findings))
     else: page.text('None.')
@@ -946,7 +954,8 @@ def check_report(
 # %% ../nbs/17_check.ipynb #f0e05f73
 def _print_audit(recs, findings):
     "Tables of the rows and the findings, what to do, and the number of errors and warnings"
-    print(text_table(count_table(recs)) + '\n')
+    counts, bare = count_table(recs), {k for k, n in label_counts(recs).items() if not n[:-1].any()}
+    print(text_table([o for o in counts if o['label'] == 'no label' or o['head'] not in bare]) + '\n')
     def short(v):
         head, more, n = v.rpartition(' (and ') if v.endswith(' more)') else (v, '', '')
         return v if len(v) < 72 else head[:70 - len(more + n)] + '...' + more + n
@@ -959,7 +968,7 @@ def _print_audit(recs, findings):
     for o in dict.fromkeys(lines): print(o)
     errors = sum(f.severity == 'error' for f in findings)
     print(f'{recs[0].dataset}: {len(recs)} episodes, {sum(map(len, recs)):,} rows: '
-          f'{errors} errors, {len(findings) - errors} warnings')
+          f"{many(errors, 'error')}, {many(len(findings) - errors, 'warning')}")
 
 # %% ../nbs/17_check.ipynb #d612757b
 def _picture_columns(path):

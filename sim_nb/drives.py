@@ -21,7 +21,8 @@ from .datafile import Described, OF_LEROBOT, OF_PICTURES, date_seconds, split_un
 from .guess import named_channel, named_unit, name_words
 from .columns import (ActionRule, DriveDataset, check_maps, check_steps, episode_numbers, find_source, frames_key,
                             height_width,
-                            label_columns, label_suspects, label_twins, make_drive, parse_source, say_labels, say_once,
+                            label_columns, label_suspects, label_twins, lack_labels,
+                            make_drive, parse_source, say_labels, say_once,
                             telemetry_map)
 
 # %% ../nbs/14_drives.ipynb #78fbabce
@@ -314,7 +315,7 @@ class FrameFolder(DriveDataset):
         limit, bar = o.get('on_limit', 'error'), metered(ns, what='reading drives', unit='drives')
         drives = [self._drive(i, folders[i], chans, labels, rule, limit) for i in bar]
         heads = label_columns(self._seen, labels, self.root)   # a column that is asked for must be in some drive
-        say_labels(self.root.name, self.suspects, not (rule or any(heads.values())), self._unread)
+        say_labels(self.root.name, self.suspects, lack_labels(heads, rule, labels), self._unread)
         check_maps(self.root.name, drives, labels)
         self._check_sizes()
         step = check_steps(drives, self.root.name, None, spacing_s)
