@@ -8,8 +8,8 @@ __all__ = ['CODES', 'THUMB', 'AS_RECORDED', 'UNITS', 'NAMES', 'LINT', 'LINT_ALL'
            'read_pictures', 'open_data', 'check_times', 'is_moving', 'equal_runs', 'check_values', 'zero_is_normal',
            'check_signals', 'check_physics', 'check_scales', 'check_frames', 'label_counts', 'check_classes',
            'check_label_rows', 'check_rules', 'nearest', 'find_copies', 'check_copies', 'check_leaks',
-           'check_conflicts', 'audit', 'count_table', 'episode_table', 'finding_table', 'check_report', 'write_map',
-           'opening', 'main']
+           'check_conflicts', 'audit', 'count_table', 'episode_table', 'finding_table', 'many', 'check_report',
+           'write_map', 'opening', 'main']
 
 # %% ../nbs/17_check.ipynb #85b550aa
 from .cli import sim_check
@@ -36,7 +36,7 @@ from .columns import feature_names, label_map, make_drive, numbers
 from .lerobot import episode_rows, find_camera, load_episodes, load_info, drive_columns, episode_drive
 from .lerobot import episodes_of, match_frames
 from .drives import Drives, Table, drive_folders, drive_layout, drive_pictures, folder_columns
-from .drives import ONE_SIZE, folder_map
+from .drives import ONE_SIZE, contents, folder_map, tables_in
 from .datafile import DataFile, Described, NAME, OF_LEROBOT, OF_PICTURES
 from .guess import Proposal, propose
 from .files import atomic_open, check_writable, write_json
@@ -239,17 +239,23 @@ def _frame_size(video, size):
         video, f'frames of {size}', f'{(p.height, p.width)}', ONE_SIZE, 'video')
     return p.height, p.width
 
-def _matched(mine, eps, drives, times, fps, match):
+def _matched(mine, eps, drives, times, fps, match, skip):
     "The frames of the rows of one video; what the reader refuses becomes a finding, then rows may lack a frame"
-    for how, skip in ((match, False), (match if match != 'both' else 'time', True)):
-        try: return match_frames(eps, drives, times, fps, .5/fps, skip, how)
+    for first, how, lost in ((True, match, skip), (False, match if match != 'both' else 'time', True)):
+        try: return match_frames(eps, drives, times, fps, .5/fps, lost, how)
         except DatasetError as e:
-            if skip: continue
+            if not first: continue
             named = [r for r in mine if f"episode {int(r.name[2:])}," in f'{e.where},'] or mine
             named[0].problems.append(named[0].problem('video', e))
     return {}
 
-def _videos(recs, strict, every, info, match, scaled=False):
+def _frames_lost(rec, ok):
+    "With `on_drop: skip` a row without its frame is meant, and still to be said"
+    f = rec.finding('video', np.flatnonzero(~ok), 'frames', f'{(~ok).sum()} of {len(ok)} rows have no frame')
+    rec.problems.append(replace(f, severity='warning', fix='nothing, when frames were lost: with on_drop: skip '
+                                                           'no window goes over such a row'))
+
+def _videos(recs, strict, every, info, match, scaled=False, skip=False):
     "Which frames belong to the rows of each recording"
     fps, at, size = float(info['fps']), {}, None
     for v in dict.fromkeys(e.video for e in every):
@@ -259,7 +265,7 @@ def _videos(recs, strict, every, info, match, scaled=False):
         try: size, times = _frame_size(v, None if scaled else size), video_times(v)
         except DatasetError as e: mine[0].problems.append(mine[0].problem('video', e)); continue
         drives = {e.index: strict[e.index] for e in eps if e.index in strict}
-        at.update({k: (v, *o) for k, o in _matched(mine, eps, drives, times, fps, match).items()})
+        at.update({k: (v, *o) for k, o in _matched(mine, eps, drives, times, fps, match, skip).items()})
     return at
 
 # %% ../nbs/17_check.ipynb #3142969b
@@ -291,7 +297,7 @@ def read_lerobot(
     frames=True,      # look at the pictures too
     labels=None,      # {'risk': column or None, ...}, see `label_columns`
     derive_action=None, # `ActionRule`, or a dict of its fields: actions where no label says them
-    match='both', image_size=None,  # as in `LeRobotDataset`
+    match='both', image_size=None, on_drop=None,  # as in `LeRobotDataset`
 ) -> list:            # of `Recording`
     "All episodes of a LeRobot dataset, as they are"
     info, name = load_info(path), Path(path).name
@@ -303,8 +309,9 @@ def read_lerobot(
         if ep.index in recs: continue
         recs[ep.index] = rec
         if d is not None: strict[ep.index] = d
-    readers = {}
-    for k, (v, rows, _) in sorted(_videos(recs, strict, eps, info, match, bool(image_size)).items()):
+    readers, skip = {}, on_drop == 'skip'
+    for k, (v, rows, ok) in sorted(_videos(recs, strict, eps, info, match, bool(image_size), skip).items()):
+        if skip and not ok.all(): _frames_lost(recs[k], ok)
         if frames: _add_pictures(recs[k], v, rows, readers)
     recs = [recs[k] for k in sorted(recs)]
     add_suspects(recs, label_suspects(unread, kw['heads'], labels))
@@ -413,7 +420,7 @@ def open_data(
     on_drop = kwargs.pop('on_drop', None) if layout else kwargs.get('on_drop')
     try:
         if cls: recs = from_dataset(build_dataset(cls, str(path), **kwargs), name, frames)
-        elif layout == 'lerobot': recs = read_lerobot(path, frames=frames, **kwargs)
+        elif layout == 'lerobot': recs = read_lerobot(path, frames=frames, on_drop=on_drop, **kwargs)
         else: recs = read_pictures(path, frames, **kwargs)
         for r in recs: r.on_drop = on_drop
         return recs
@@ -913,6 +920,14 @@ def _sights(recs, findings, n=8):
     for r in by.values(): todo.append((r, len(r)//2, ''))
     return [(r.picture(i), f'{what}{r.name}, row {i}') for r, i, what in todo[:n]]
 
+# %% ../nbs/17_check.ipynb #caae3a95
+def many(
+    n: int,     # how many
+    word: str,  # of one
+) -> str:       # such as '2 errors'
+    "A number and its word"
+    return f"{n} {word}{'s'*(n != 1)}"
+
 # %% ../nbs/17_check.ipynb #b1700724
 def check_report(
     recs: list,       # recordings of the dataset
@@ -923,7 +938,7 @@ def check_report(
     from sim_nb.plots import plot_frames
     errors = sum(f.severity == 'error' for f in findings)
     page = Report(f'Audit of {recs[0].dataset}', f'{len(recs)} episodes, {sum(map(len, recs)):,} rows: '
-                                                 f'{errors} errors, {len(findings) - errors} warnings')
+                                                 f"{many(errors, 'error')}, {many(len(findings) - errors, 'warning')}")
     page.heading('Findings')
     if findings: page.table(finding_table(findings))
     else: page.text('None.')
@@ -939,7 +954,8 @@ def check_report(
 # %% ../nbs/17_check.ipynb #f0e05f73
 def _print_audit(recs, findings):
     "Tables of the rows and the findings, what to do, and the number of errors and warnings"
-    print(text_table(count_table(recs)) + '\n')
+    counts, bare = count_table(recs), {k for k, n in label_counts(recs).items() if not n[:-1].any()}
+    print(text_table([o for o in counts if o['label'] == 'no label' or o['head'] not in bare]) + '\n')
     def short(v):
         head, more, n = v.rpartition(' (and ') if v.endswith(' more)') else (v, '', '')
         return v if len(v) < 72 else head[:70 - len(more + n)] + '...' + more + n
@@ -952,16 +968,19 @@ def _print_audit(recs, findings):
     for o in dict.fromkeys(lines): print(o)
     errors = sum(f.severity == 'error' for f in findings)
     print(f'{recs[0].dataset}: {len(recs)} episodes, {sum(map(len, recs)):,} rows: '
-          f'{errors} errors, {len(findings) - errors} warnings')
+          f"{many(errors, 'error')}, {many(len(findings) - errors, 'warning')}")
 
 # %% ../nbs/17_check.ipynb #d612757b
 def _picture_columns(path):
     "CSV name, columns of each drive, names of the pictures of the first"
     root = Path(path)
     found = {}
-    for o in sorted([*root.glob('*.csv'), *root.glob('*/*.csv')]): found.setdefault(o.name, []).append(o.parent)
-    if not found: raise DatasetError(
-        path, 'a LeRobot dataset, or a CSV in the folder of each drive', 'none', 'Give the folder of the drives')
+    for o in tables_in(root): found.setdefault(o.name, []).append(o.parent)
+    if not found:
+        inner = next((o for o in sorted(root.iterdir()) if o.is_dir()), None)
+        came = contents(root) + (f'; in {inner.name}/ {contents(inner)}' if inner else '')
+        raise DatasetError(path, 'a LeRobot dataset, or a .csv or .tsv in the folder of each drive', came,
+                           'Give the folder of the drives')
     name = max(found, key=lambda k: (k == 'frames.csv', len(found[k]), -len(k)))
     drives = [Table(name).read(o) for o in found[name]]
     first = found[name][0]

@@ -6,9 +6,9 @@
 __all__ = ['TELEMETRY_PRESETS', 'RATE_OFF', 'ON_LIMIT', 'feature_names', 'Source', 'parse_source', 'telemetry_map', 'find_source',
            'ActionRule', 'numbers', 'finite', 'drive_times', 'likely_unit', 'check_steps', 'label_values',
            'label_columns', 'label_map', 'label_twins', 'label_candidates', 'label_like', 'LabelSuspect',
-           'label_suspects', 'say_once', 'say_labels', 'check_maps', 'Drive', 'drive_channels', 'drive_limits',
-           'drive_labels', 'frame_numbers', 'make_drive', 'window_rows', 'nearest_time', 'DriveDataset', 'frames_key',
-           'episode_numbers', 'height_width']
+           'label_suspects', 'say_once', 'lack_labels', 'say_labels', 'check_maps', 'Drive', 'drive_channels',
+           'drive_limits', 'drive_labels', 'frame_numbers', 'make_drive', 'window_rows', 'nearest_time', 'DriveDataset',
+           'frames_key', 'episode_numbers', 'height_width']
 
 # %% ../nbs/12_columns.ipynb #b036b681
 import difflib, functools, hashlib, logging, math, re
@@ -388,6 +388,15 @@ def say_once(
 ):
     "Warn once per process"
     _log.warning(text.replace('%', '%%'))
+
+def lack_labels(
+    heads,     # head -> its column, or None
+    rule,      # an `ActionRule`; None without one
+    labels,    # as in `label_columns`
+) -> bool:
+    "Nothing labels any head, and nobody said that this is meant"
+    meant = labels and all(labels.get(k, '') is None for k in HEADS)
+    return not (rule or any(heads.values()) or meant)
 
 def say_labels(
     name,      # of the dataset

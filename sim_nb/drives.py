@@ -21,7 +21,8 @@ from .datafile import Described, OF_LEROBOT, OF_PICTURES, date_seconds, split_un
 from .guess import named_channel, named_unit, name_words
 from .columns import (ActionRule, DriveDataset, check_maps, check_steps, episode_numbers, find_source, frames_key,
                             height_width,
-                            label_columns, label_suspects, label_twins, make_drive, parse_source, say_labels, say_once,
+                            label_columns, label_suspects, label_twins, lack_labels,
+                            make_drive, parse_source, say_labels, say_once,
                             telemetry_map)
 
 # %% ../nbs/14_drives.ipynb #78fbabce
@@ -113,7 +114,7 @@ def _decimal_points(cols, path):
     return {k: [o.replace(',', '.') for o in v] if k in nums else v for k, v in cols.items()}
 
 # %% ../nbs/14_drives.ipynb #2386bb1c
-def _contents(folder):
+def contents(folder):
     "What is in a folder, in a few words"
     if not folder.is_dir(): return 'nothing' if not folder.exists() else 'a file'
     names = sorted(o.name + '/'*o.is_dir() for o in folder.iterdir())
@@ -199,7 +200,7 @@ def drive_folders(
     if not root.is_dir(): raise MissingFileError(path, 'a folder of drives', 'nothing', 'Check the path')
     folders = sorted(o.parent for o in root.glob(f'*/{glob.escape(table)}'))
     if not (root/table).is_file():
-        if not folders: raise MissingFileError(path, f'a {table}, or folders with a {table}', _contents(root), fix)
+        if not folders: raise MissingFileError(path, f'a {table}, or folders with a {table}', contents(root), fix)
         bare = [o.name for o in sorted(root.iterdir()) if o.is_dir() and o not in folders
                 and any(p.suffix.lower() in _PICTURES for p in o.iterdir())]
         if bare: say_once(f'{root}: pictures without a {table} are no drive: {", ".join(bare[:5])}')
@@ -314,7 +315,7 @@ class FrameFolder(DriveDataset):
         limit, bar = o.get('on_limit', 'error'), metered(ns, what='reading drives', unit='drives')
         drives = [self._drive(i, folders[i], chans, labels, rule, limit) for i in bar]
         heads = label_columns(self._seen, labels, self.root)   # a column that is asked for must be in some drive
-        say_labels(self.root.name, self.suspects, not (rule or any(heads.values())), self._unread)
+        say_labels(self.root.name, self.suspects, lack_labels(heads, rule, labels), self._unread)
         check_maps(self.root.name, drives, labels)
         self._check_sizes()
         step = check_steps(drives, self.root.name, None, spacing_s)
@@ -418,9 +419,18 @@ def _frame(self:FrameFolder, r):
                        ONE_SIZE)
 
 # %% ../nbs/14_drives.ipynb #1d6e297f
+TABLES = ('.csv', '.tsv')   # endings of a table
+
+def tables_in(
+    path,      # folder of drives, or of one drive
+) -> list:     # files, those of the folder itself and those of its drives
+    "Every table that may tell of a drive"
+    there = (*Path(path).glob('*'), *Path(path).glob('*/*'))
+    return sorted(o for o in there if o.suffix.lower() in TABLES and o.is_file() and not o.name.startswith('.'))
+
 def _other_tables(p):
-    "A hint at CSVs of another name"
-    found = sorted({o.name for pattern in ('*.csv', '*/*.csv') for o in p.glob(pattern)}) if p.is_dir() else []
+    "A hint at tables of another name"
+    found = sorted({o.name for o in tables_in(p)}) if p.is_dir() else []
     if len(found) != 1: return ''
     return f". Is {found[0]} it? `sim_check {p} --write-map` proposes a sim_data.yaml that says so"
 
@@ -436,7 +446,7 @@ def drive_layout(
     if (p/table).is_file() or any(p.glob(f'*/{glob.escape(table)}')): return 'pictures'
     if (p/'meta').is_dir() or not p.exists() and re.fullmatch(r'[\w.-]+/[\w.-]+', str(path)): return 'lerobot'
     raise MissingFileError(path, 'a LeRobot dataset (meta/info.json, data/, videos/) or drives as pictures '
-                           f'(DRIVE/{table} and the pictures that it names)', _contents(p),
+                           f'(DRIVE/{table} and the pictures that it names)', contents(p),
                            f'Check the path, or write a {table} per drive' + _other_tables(p))
 
 # %% ../nbs/14_drives.ipynb #61d09ecd

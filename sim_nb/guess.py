@@ -47,6 +47,7 @@ _ACC, _GYRO = set('a acc accel accelerometer acceleration'.split()), set('g gyr 
 _SPEED, _TURN = set('v speed vel velocity'.split()), set('w yaw yawrate turn turnrate omega angular'.split())
 
 _ANGLE, _PER_S = {'yaw', 'turn'}, r'dps|rps|/_?s|_s(?:ec)?$'
+_WHEELS = {'odom', 'odometry'}   # it measures by the wheels, so what turns about z is w
 
 def named_channel(
     column,      # its name
@@ -55,10 +56,13 @@ def named_channel(
     words = _split(column)
     axis = [o for o in words if o in 'xyz']
     kinds, rates = set(words) - set(axis), {'rate', 'vel', 'velocity', 'speed'}
+    of_wheels = bool(_WHEELS & set(map(str.lower, re.findall('[A-Za-z][a-z]+', column))))
     if len(axis) == 1 and kinds & _ACC and kinds <= _ACC | {'linear', 'lin'}: return 'a' + axis[0]
-    if len(axis) == 1 and kinds & (_GYRO | {'w'}) and kinds <= _GYRO | {'w'} | rates: return 'g' + axis[0]
+    if len(axis) == 1 and kinds & (_GYRO | {'w'}) and kinds <= _GYRO | {'w'} | rates:
+        return 'w' if axis == ['z'] and of_wheels else 'g' + axis[0]
     if not axis and kinds & _TURN and kinds <= _TURN | rates | {'left', 'wheel'}:
         return 'w' if kinds - _ANGLE or re.search(_PER_S, column, re.I) else None   # a bare yaw is an angle
+    if axis == ['x'] and of_wheels and kinds in ({'linear'}, {'lin'}): return 'v'
     if axis not in ([], ['x']) or not kinds & _SPEED: return None
     if kinds <= _SPEED | {'forward', 'linear', 'lin', 'wheel', 'ground'}: return 'v'
 
@@ -367,7 +371,8 @@ def guess_labels(p, drives, taken):
                        f"({', '.join(h.classes)}), and name it; or leave it so"
                        for c in named[head] if len(words(c)) > 20]
     if not any(labels.values()): p.todo.append(
-        'labels: no column looks like a label of risk, reason or action: without one nothing can be trained')
+        'labels: no column looks like a label of risk, reason or action: without one nothing can be trained. '
+        'To look at the drives with a trained model (sim_watch) leave it so')
     return [v['column'] if isinstance(v, dict) else v for v in labels.values() if v]
 
 # %% ../nbs/09_guess.ipynb #1513dd3f

