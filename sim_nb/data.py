@@ -4,12 +4,13 @@
 
 # %% auto #0
 __all__ = ['LABEL_KEYS', 'REQUIRED_KEYS', 'SAMPLE_KEYS', 'log', 'IN_MEMORY', 'SPACING_FACTOR', 'SLOW_S', 'DUMMY_SPLITS',
-           'DatasetError', 'MissingFileError', 'seed_everything', 'pick_device', 'limit_threads', 'own_threads',
-           'SampleError', 'check_array', 'validate_sample', 'SimDataset', 'SubsetDataset', 'check_batch', 'collate_fn',
-           'Ids', 'PackedIds', 'ColumnDataset', 'WindowDataset', 'cut_windows', 'FrameIds', 'FrameDataset',
-           'mirror_actions', 'MirroredDataset', 'spacing_doubt', 'highest_ahead', 'DummySimDataset', 'TelemetryStats',
-           'class_counts', 'class_weights', 'episode_split', 'episode_prints', 'EpochSampler', 'SimLoader', 'make_dl',
-           'MissingDataError', 'build_dataset', 'how_opened', 'alike_split', 'split_off', 'need_labels', 'build_split']
+           'DatasetError', 'MissingFileError', 'seed_everything', 'device_of', 'pick_device', 'limit_threads',
+           'own_threads', 'SampleError', 'check_array', 'validate_sample', 'SimDataset', 'SubsetDataset', 'check_batch',
+           'collate_fn', 'Ids', 'PackedIds', 'ColumnDataset', 'WindowDataset', 'cut_windows', 'FrameIds',
+           'FrameDataset', 'mirror_actions', 'MirroredDataset', 'spacing_doubt', 'highest_ahead', 'DummySimDataset',
+           'TelemetryStats', 'class_counts', 'class_weights', 'episode_split', 'episode_prints', 'EpochSampler',
+           'SimLoader', 'make_dl', 'MissingDataError', 'build_dataset', 'how_opened', 'alike_split', 'split_off',
+           'need_labels', 'build_split']
 
 # %% ../nbs/10_data.ipynb #add91167
 import copy, ctypes, difflib, functools, hashlib, importlib, inspect, itertools, logging, math, mmap, random, re
@@ -55,16 +56,23 @@ def seed_everything(
     np.random.seed(seed)
     torch.manual_seed(seed)
 
+# %% ../nbs/10_data.ipynb #7621c961
+def device_of(
+    device,          # a name like 'cpu', 'cuda:1', 'mps'
+) -> torch.device:
+    "The device of a name, or an error that says which ones there are"
+    try: return torch.empty(0, device=device).device
+    except (RuntimeError, AssertionError) as e: why = str(e).splitlines()[0]
+    here = ['cpu', *(f'cuda:{i}' for i in range(torch.cuda.device_count())), *['mps']*torch.backends.mps.is_available()]
+    raise ValueError(f"device {str(device)!r} cannot be used ({why}): expected one of {here}")
+
 # %% ../nbs/10_data.ipynb #7621c963
 def pick_device(
     device='auto',    # 'auto' is the first GPU, or the CPU when there is none; else a name like 'cpu', 'cuda:1', 'mps'
 ) -> torch.device:
     "The device to compute on, or an error when it is not there"
     if device is None or device == 'auto': return torch.device('cuda' if torch.cuda.is_available() else 'cpu')
-    try: return torch.empty(0, device=device).device
-    except (RuntimeError, AssertionError) as e:
-        raise ValueError(f"device {str(device)!r} cannot be used ({str(e).splitlines()[0]}): "
-                         "expected 'auto', 'cpu' or a GPU of this machine") from None
+    return device_of(device)
 
 # %% ../nbs/10_data.ipynb #db552f97
 from threadpoolctl import ThreadpoolController

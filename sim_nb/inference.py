@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from fastcore.basics import patch
 from .labels import CHANNELS, FRAMES, HEADS, HIGH, SAMPLE_ID, TELEMETRY, VIS_FEATS
-from .data import SimDataset, check_array, collate_fn, make_dl, spacing_doubt
+from .data import SimDataset, check_array, collate_fn, device_of, make_dl, spacing_doubt
 from .cuda import Captured
 from .model import SimV0Model, batch_inputs, decode
 from .backends import way
@@ -113,9 +113,7 @@ def _say_calibrated(self: SimV0Inference, asked):
 @patch
 def _to(self: SimV0Inference, device):
     "Bring the model to a device, ready to answer"
-    try: device = torch.empty(0, device=device).device
-    except (RuntimeError, AssertionError) as e:
-        raise ValueError(f"device {str(device)!r} cannot be used: {str(e).splitlines()[0]}") from None
+    device = device_of(device)
     self.model.to(device).eval().requires_grad_(False)
     return device
 

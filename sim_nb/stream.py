@@ -18,7 +18,7 @@ import torch
 from fastcore.basics import patch
 from fastcore.meta import delegates
 from .labels import CHANNELS, HEADS, TELEMETRY, VIS_FEATS
-from .data import spacing_doubt
+from .data import device_of, spacing_doubt
 from .lint import Senses, moving
 from .model import decode
 from .backends import OnnxGraph, fastest, shortest, try_ways, way
@@ -247,7 +247,7 @@ class SimStream(LiveStream):
         **kwargs,               # of `LiveStream`
     ):
         self.inf = source if isinstance(source, SimV0Inference) else SimV0Inference(source, device or 'cpu', backend)
-        if device is not None and torch.empty(0, device=device).device != self.inf.device: raise ValueError(
+        if device is not None and device_of(device) != self.inf.device: raise ValueError(
             f"device {str(device)!r} is not that of the given SimV0Inference, {str(self.inf.device)!r}: "
             "give one of the two")
         spacing = self.inf.frame_spacing_s if frame_spacing_s is None else frame_spacing_s
