@@ -239,7 +239,8 @@ sim_stress = Command('sim_stress', 'stress:main',
     'The same drives with worse pictures, broken sensors, other weather, and one doubt less',
     CHECKPOINT.but(help='a checkpoint file, or a run folder and then its best one; --guard guard needs it',
                    required=False),
-    word('--cells', 'CONDITION, or CONDITION-DOUBT without this doubt, such as fog or clear-unsure; '
+    word('--cells', 'CONDITION, CONDITION-DOUBT without this doubt, or CONDITION+DOUBT with a soft one: fog, '
+         'clear-medium, fog+drift; '
          'default: all conditions, and every doubt once', nargs='+', default=[], metavar='CELL'),
     word('--episodes', 'how many drives a cell, each in a scene of its own (default 60)', type=positive, default=60),
     word('--seed', 'another seed gives other scenes (default 77)', type=int, default=77),

@@ -50,6 +50,7 @@ def record(self: Recording, f):
         for _ in range(3):
             self.y = f(*self.xs)
             if self.grad: self.g = torch.zeros_like(self.y); back()
+    self.y = None  # what is alive of these passes keeps autograd's nodes of the side stream
     here.wait_stream(side)
     self.forward, self.y = _graph(lambda: f(*self.xs), pool)
     if self.grad: self.backward, self.gx = _graph(back, pool)

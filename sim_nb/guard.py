@@ -12,7 +12,7 @@ from fastcore.meta import delegates
 
 # %% ../nbs/60_guard.ipynb #ee189ad0
 from .labels import HIGH, VIS_FEATS
-from .policy import TABLE, Policy, change
+from .policy import SOFT, TABLE, Policy, change
 from .stream import SimStream, seconds
 from .place import Place
 
@@ -51,7 +51,9 @@ def own_table(
     "The table, with the threshold of confidence that the checkpoint is certified for"
     cert = (metadata.get('calibration') or {}).get('selection') or {}
     at = cert.get('threshold') if cert.get('certified') else None
-    return TABLE if at is None else change(TABLE, unsure=dict(at=float(np.nextafter(1 - at, 2)), origin='certificate'))
+    if at is None: return TABLE
+    unsure = dict(at=float(np.nextafter(1 - at, 2)), origin='certificate')
+    return TABLE + change(SOFT, unsure=unsure, strange=None, drift=None)
 
 # %% ../nbs/60_guard.ipynb #2d5c8f0f
 class Guard:

@@ -931,6 +931,11 @@ def _data_config(dls):
                 look_ahead_s=train.dataset.look_ahead_s, batch_size=train.batch_size, num_workers=train.num_workers)
 
 # %% ../nbs/34_learner.ipynb #7a9fb350
+def _device_word(dev):
+    "'auto' where that is this device anyway: a run of the CPU is resumed there, beside a GPU too"
+    auto = pick_device('auto')
+    return 'auto' if dev.type == auto.type and not dev.index else str(dev)
+
 def run_config(
     learn,        # a SimLearner, while it is fitted
     epochs: int,  # of the fit
@@ -948,7 +953,7 @@ def run_config(
     wd = told['training'].weight_decay if told.get('wd') is None else told['wd']
     training = told['training'].model_dump() | dict(epochs=epochs, lr=float(lr), weight_decay=float(wd),
                                                     schedule=told['schedule'], seed=learn.dls.train.sampler.seed,
-                                                    amp=learn.train_step.use_amp)
+                                                    amp=learn.train_step.use_amp, device=_device_word(learn.dls.device))
     return SimConfig(data=data, model={k: md[k] for k in ModelConfig.model_fields if k in md}, training=training,
                      output=dict(output_dir=str(output_dir)))
 

@@ -23,7 +23,7 @@ from .closed_loop import LATENCY_MS, MEASURES, against, drives, keep_drives, rat
 from .closed_loop import drive_draws, interval95
 from .files import check_writable
 from .ood import SEVERITIES, TELEMETRY_FAULTS, corrupt_frames, corrupt_telemetry
-from .policy import TABLE, change
+from .policy import SOFT, TABLE, change
 
 # %% ../nbs/65_stress.ipynb #908704a3
 class Faulty:
@@ -77,13 +77,16 @@ CONDITIONS = dict(  # name -> what is worse than usual
     dropped=dict(reading=('dropped', 3)), g_units=dict(reading=('g_units', 3)), late60=dict(latency_ms=60.),
     late200=dict(latency_ms=200.), fog=dict(weather='fog'), night=dict(weather='dark'), sun=dict(weather='glare'))
 
+def _parts(name): return next((name.partition(o) for o in '+-' if o in name), (name, '', ''))
+
 def parse_cell(
-    name: str,     # CONDITION or CONDITION-DOUBT
+    name: str,     # CONDITION, CONDITION-DOUBT or CONDITION+DOUBT
     table: tuple,  # of `Row`, the guard's own
 ) -> tuple:        # dict of `CONDITIONS`; the table, None where it is the guard's own
     "What a cell means"
-    at, _, doubt = name.partition('-')
+    at, sign, doubt = _parts(name)
     if at not in CONDITIONS: raise ValueError(f"cell {name!r}: expected a condition of {list(CONDITIONS)}")
+    if sign == '+': return CONDITIONS[at], (*table, *change(SOFT, **{o.doubt: None for o in SOFT} | {doubt: {}}))
     return CONDITIONS[at], change(table, **{doubt: None}) if doubt else None
 
 def usual_cells(
@@ -155,14 +158,15 @@ def stress_rows(
     "Contacts per 100 m of every cell, with 95 % intervals"
     rows = []
     for name, drove in done.items():
-        q, at, doubt = rates(drove), *name.partition('-')[::2]
+        q, (at, sign, doubt) = rates(drove), _parts(name)
         cell = lambda k: _spread((q[k]['per_100m'], q[k]['interval']))
         o = dict(cell=name, drives=len(drove), people=cell('person, forwards'), things=cell('thing, forwards'),
                  needless=cell('needless stops'))
         a = against(drove, done['none']) if name != 'none' else None
         o |= dict(fewer=_spread((a['forwards']['fewer'], a['forwards']['interval'])) if a else '',
                   lost=f"{a['lost']:.0%} ({a['lost_interval'][0]:.0%} to {a['lost_interval'][1]:.0%})" if a else '')
-        e = earned(drove, done[at]) if doubt and at in done else None
+        pair = (done.get(at), drove) if sign == '+' else (drove, done.get(at))   # without the doubt, with it
+        e = earned(*pair) if doubt and at in done else None
         o |= dict(more=_spread((e['more'], e['more_interval'])) if e else '',
                   further=f"{e['metres']:+.0%}" if e else '')
         rows.append(o)
