@@ -719,6 +719,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '', 'doc_host': '', 'git_url
                              'sim_nb.data.class_weights': ('data.html#class_weights', 'sim_nb/data.py'),
                              'sim_nb.data.collate_fn': ('data.html#collate_fn', 'sim_nb/data.py'),
                              'sim_nb.data.cut_windows': ('data.html#cut_windows', 'sim_nb/data.py'),
+                             'sim_nb.data.device_of': ('data.html#device_of', 'sim_nb/data.py'),
                              'sim_nb.data.episode_prints': ('data.html#episode_prints', 'sim_nb/data.py'),
                              'sim_nb.data.episode_split': ('data.html#episode_split', 'sim_nb/data.py'),
                              'sim_nb.data.highest_ahead': ('data.html#highest_ahead', 'sim_nb/data.py'),
