@@ -15,7 +15,7 @@ from .cli import metered, sim_watch
 if __name__ == '__main__' and __spec__: raise SystemExit(sim_watch())  # python -m sim_nb.watch
 
 # %% ../nbs/62_watch.ipynb #5c8f3128
-import base64, html, io, itertools, shutil, tempfile
+import base64, html, io, itertools, shutil, tempfile, textwrap
 from pathlib import Path
 import numpy as np
 from fastcore.basics import patch
@@ -517,5 +517,6 @@ def main(a):  # the words of `sim_watch`
     drive = int(a.drive) if a.drive and a.drive.isdigit() else a.drive
     run = replay(SimStream(inf, encoder=a.encoder, deadline_s=REPLAY_S), a.data, drive, progress=True)
     Path(a.out).parent.mkdir(parents=True, exist_ok=True)
-    print(f"{run.save(a.out, progress=True, width=a.width)}: {in_words(run.decisions)}")
-    for o in run.doubts: print(f'note: {o}')
+    said = f"{run.save(a.out, progress=True, width=a.width)}: {in_words(run.decisions)}"
+    for o in (said, *map('note: {}'.format, run.doubts)):
+        print(textwrap.fill(o, 80, subsequent_indent='  ', break_long_words=False, break_on_hyphens=False))
