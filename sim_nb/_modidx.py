@@ -1748,6 +1748,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '', 'doc_host': '', 'git_url
                                'sim_nb.stream.drive_windows': ('stream.html#drive_windows', 'sim_nb/stream.py'),
                                'sim_nb.stream.fail_safe': ('stream.html#fail_safe', 'sim_nb/stream.py'),
                                'sim_nb.stream.frame_encoder': ('stream.html#frame_encoder', 'sim_nb/stream.py'),
+                               'sim_nb.stream.recorded_rows': ('stream.html#recorded_rows', 'sim_nb/stream.py'),
                                'sim_nb.stream.row_times': ('stream.html#row_times', 'sim_nb/stream.py'),
                                'sim_nb.stream.run_drive': ('stream.html#run_drive', 'sim_nb/stream.py'),
                                'sim_nb.stream.seconds': ('stream.html#seconds', 'sim_nb/stream.py'),

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['log', 'CODES', 'ALARM', 'STREAM_ENCODERS', 'RATE_FACTOR', 'fail_safe', 'check_frame', 'check_telemetry', 'seconds',
            'check_clock', 'check_age', 'check_skew', 'frame_encoder', 'stream_encoder', 'LiveStream', 'SimStream',
-           'valid', 'drive_windows', 'row_times', 'drive_frames', 'run_drive']
+           'valid', 'drive_windows', 'row_times', 'recorded_rows', 'drive_frames', 'run_drive']
 
 # %% ../nbs/43_stream.ipynb #35d59719
 import difflib, functools, logging, math, threading, time
@@ -479,6 +479,15 @@ def row_times(
         raise ValueError(f"{type(ds).__name__} does not say its frame rate: give fps")
     return lambda b, a: (b - a)/rate
 
+def recorded_rows(
+    ds,         # windows over frames, a `FrameDataset`
+) -> tuple:     # readings [n, 8] and risk ids [n] of all rows; None where only the ends of windows are known
+    "What was recorded at every frame, also where no window ends (`stride_s`)"
+    drives = getattr(ds, 'drives', ())
+    if not drives or not all(hasattr(d, 'telemetry') for d in drives): return None, None
+    risk = None if ds.look_ahead_s else np.concatenate([d.labels['risk_id'] for d in drives])
+    return np.concatenate([d.telemetry for d in drives]), risk
+
 def drive_frames(
     ds,         # windows over frames, a `FrameDataset`
     own,        # numbers of windows of one drive
@@ -487,12 +496,12 @@ def drive_frames(
     "The frames of some windows, as far apart as in a window"
     rows = np.asarray(ds.rows[own])
     ends = {int(r): w for r, w in zip(rows[:, -1], own)}
-    wanted = {int(r): w for w, rs in zip(own[::-1], rows[::-1]) for r in rs} | ends  # before the first end: its reading
-    first, step, at = min(wanted), _row_step(rows), row_times(ds, rate)
+    wanted = {int(r): w for w, rs in zip(own[::-1], rows[::-1]) for r in rs} | ends  # its window, or the next one
+    first, step, at, (x, _) = min(wanted), _row_step(rows), row_times(ds, rate), recorded_rows(ds)
     for row, img in ds.iter_frames(first):
         if row > max(wanted): break
         if row not in wanted or (row - first) % step: continue
-        yield row, img, ds.telemetry[wanted[row]], at(row, first)
+        yield row, img, ds.telemetry[wanted[row]] if x is None else x[row], at(row, first)
 
 # %% ../nbs/43_stream.ipynb #72e7ec92
 def run_drive(
@@ -513,8 +522,9 @@ def run_drive(
 
 def _replay(stream, ds, own, rate):
     "Decisions for the frames of some windows"
+    _, risk = recorded_rows(ds)
     ends = {int(r): w for r, w in zip(np.asarray(ds.rows[own])[:, -1], own)}
     for row, img, x, t in drive_frames(ds, own, rate):
         d = stream.push(img, x, t)
-        true = int(ds.labels['risk_id'][ends[row]]) if row in ends else -100
+        true = int(risk[row]) if risk is not None else int(ds.labels['risk_id'][ends[row]]) if row in ends else -100
         yield dict(d, row=row, risk_true=HEADS['risk'].classes[true] if true >= 0 else None)
