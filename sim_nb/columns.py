@@ -398,6 +398,7 @@ def lack_labels(
     meant = labels and all(labels.get(k, '') is None for k in HEADS)
     return not (rule or any(heads.values()) or meant)
 
+# %% ../nbs/12_columns.ipynb #144b8c25
 def say_labels(
     name,      # of the dataset
     suspects,  # of `LabelSuspect`

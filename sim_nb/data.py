@@ -333,6 +333,19 @@ def _pieces(n, size=1 << 16):
 @functools.cache
 def _say_once(text): log.warning(text)
 
+# %% ../nbs/10_data.ipynb #4dc5a8f3
+def _file_column(parts, shape, dtype):
+    "A column on disk; it is written, not mapped: a full disk is an error here and not a crash later"
+    folder = cache_home()/'columns'
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=folder) as f:
+        for x in parts: f.write(np.ascontiguousarray(x, dtype).data.cast('B'))
+        f.flush()
+        out = np.memmap(f, dtype, 'r+', shape=tuple(shape))
+        out.filename = None  # on Windows it has a name, by which nobody else can open it
+        return out
+
+# %% ../nbs/10_data.ipynb #5e9dd3f3
 def _column(
     get,           # slice -> array, those rows of the column
     shape: tuple,  # of the whole column
@@ -348,17 +361,6 @@ def _column(
     out = np.empty(shape, dtype)
     for s in pieces: out[s] = get(s)
     return out
-
-def _file_column(parts, shape, dtype):
-    "A column on disk; it is written, not mapped: a full disk is an error here and not a crash later"
-    folder = cache_home()/'columns'
-    folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryFile(dir=folder) as f:
-        for x in parts: f.write(np.ascontiguousarray(x, dtype).data.cast('B'))
-        f.flush()
-        out = np.memmap(f, dtype, 'r+', shape=tuple(shape))
-        out.filename = None  # on Windows it has a name, by which nobody else can open it
-        return out
 
 def _stored(x):
     "An array as a column: a memory map as it is, a short array as it is, a long one on disk"

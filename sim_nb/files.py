@@ -244,6 +244,13 @@ def swap_folder(
         shutil.rmtree(old, ignore_errors=True)
     _sync_folder(path.parent)
 
+# %% ../nbs/01_files.ipynb #b516a203
+def _sync(path):
+    if os.name != 'posix' or path.is_symlink(): return
+    fd = os.open(path, os.O_RDONLY)
+    try: os.fsync(fd)
+    finally: os.close(fd)
+
 # %% ../nbs/01_files.ipynb #58d4c174
 class NewFolder:
     "A hidden folder beside `path`, which takes its place when it is complete"
@@ -283,12 +290,6 @@ class NewFolder:
         shutil.rmtree(self.path, ignore_errors=True)
         if self.fd is not None: os.close(self.fd)
         self.fd = None
-
-def _sync(path):
-    if os.name != 'posix' or path.is_symlink(): return
-    fd = os.open(path, os.O_RDONLY)
-    try: os.fsync(fd)
-    finally: os.close(fd)
 
 # %% ../nbs/01_files.ipynb #13b89f04
 @contextmanager

@@ -158,6 +158,7 @@ def blind(
     flat = ((blocks**2).sum((-2, -1))/64 - m**2 < 1) & (small.std((-2, -1)) < 3)
     return dict(black=black, white=white, flat=flat & ~black & ~white)
 
+# %% ../nbs/16_lint.ipynb #321b7313
 def in_doubt(
     small,     # a grey picture, uint8 [k, k]
 ) -> bool:
@@ -166,6 +167,7 @@ def in_doubt(
     m = x.sum()/x.size
     return not (6 <= m <= 237 and x @ x/x.size - m*m >= 10)
 
+# %% ../nbs/16_lint.ipynb #0931e705
 def same_picture(
     a, b,      # grey pictures, uint8 [..., k, k]
 ):             # bool [...]

@@ -129,11 +129,12 @@ def check_finite(
     out: dict,  # logits of the heads, arrays or tensors [B, n]
 ) -> dict:      # the same
     "Refuse logits with NaN or infinity"
-    bad = [k for k, v in out.items() if not (v - v == 0).all()]
+    bad = [k for k, v in out.items() if not (abs(v) < math.inf).all()]
     if bad: raise ValueError(f"the model gave numbers that are not finite in {bad}: "
                              "is the telemetry within the limits of `CHANNELS`?")
     return out
 
+# %% ../nbs/40_runtime.ipynb #b17dc7ba
 def scaled(
     out: dict,          # logits of the heads, arrays or tensors [B, n]
     calibration: dict,  # of `sim_calibrate`; empty without one
