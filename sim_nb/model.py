@@ -15,7 +15,7 @@ from fastcore.basics import patch
 from torch import nn
 
 from .config import ModelConfig
-from .data import TelemetryStats
+from .data import TelemetryStats, own_threads
 from .labels import CHANNELS, FRAMES, HEADS, SAMPLE_ID, TELEMETRY, VIS_FEATS, label_maps
 from .fast import load_fast
 from .llm import FrozenLLM
@@ -194,6 +194,9 @@ class Readout(nn.Module):
     @property
     def arithmetic(self):  # as a backend computes
         return 'fp32' if any(isinstance(o, nn.Linear) for o in self.net.modules()) else 'int8'
+    def threads(self, samples):  # of a few samples a second thread makes nothing faster, and it may be busy elsewhere
+        few = samples <= 8 and not torch.is_grad_enabled() and not torch.compiler.is_compiling()
+        return own_threads(1) if few else nullcontext()
     def forward(self, x): return self.net(x)
 
 class SmallReadout(Readout):
@@ -360,8 +363,8 @@ def forward(self: SimV0Model,
 ) -> dict:     # risk_logits [B, 4], reason_logits [B, 4], action_logits [B, 6], confidence [B, 1] (a logit)
     "Logits of all heads for a batch"
     inputs = batch_inputs(batch, VIS_FEATS if self.encoder is None else FRAMES)
-    few = self.encoder is None and isinstance(self.llm, FrozenLLM)
-    with self.llm.threads(inputs[TELEMETRY].shape[0]) if few else nullcontext():
+    here = self.encoder is None and inputs[TELEMETRY].device.type == 'cpu'
+    with self.llm.threads(inputs[TELEMETRY].shape[0]) if here else nullcontext():
         return self.heads(self.readout(self.tokens(inputs)))
 
 # %% ../nbs/25_model.ipynb #83397416

@@ -152,19 +152,27 @@ def check_skew(
     return 'stale_telemetry', f'the reading is {abs(s-t):.3g} s {side} than its frame, at most {max_skew_s:.3g}'
 
 # %% ../nbs/43_stream.ipynb #22289179
+def _quicker(one, every, frame):
+    "The way on one thread, unless all threads are a third faster: between two frames they sleep, or have other work"
+    a, b = (shortest(lambda: f(frame), 5) for f in (one, every))
+    return one if a < 1.33*b else every
+
+def _torch_encoder(enc):
+    "The plain path"
+    def every(x): return encode_plain(enc, x)
+    def one(x):
+        with one_thread(): return encode_plain(enc, x)
+    return _quicker(one, every, np.zeros((1, *enc.size, 3), np.uint8)) if enc._mean.device.type == 'cpu' else every
+
 def _onnx_encoder(enc):
     "An encoder through ONNX Runtime"
     path = cached_graph('encoder', tensors_key(enc.describe()), lambda p: export_encoder(enc, p))
-    graph = _quicker(OnnxGraph(path, 1), OnnxGraph(path), np.zeros((1, 3, *enc.size), np.uint8))
+    one, every = (lambda x, g=OnnxGraph(path, n): g(frames=x)[VIS_FEATS] for n in (1, None))
+    graph = _quicker(one, every, np.zeros((1, 3, *enc.size), np.uint8))
     def encode(frames):
         with one_thread(): x = resize_frames(torch.from_numpy(frames).permute(0, 3, 1, 2), enc.size)
-        return torch.from_numpy(graph(frames=np.ascontiguousarray(x.numpy()))[VIS_FEATS])
+        return torch.from_numpy(graph(np.ascontiguousarray(x.numpy())))
     return encode
-
-def _quicker(one, every, frame):
-    "The graph on one thread, unless all threads are a third faster: to wake threads between two frames takes time too"
-    a, b = (shortest(lambda: graph(frames=frame), 5) for graph in (one, every))
-    return one if a < 1.33*b else every
 
 # %% ../nbs/43_stream.ipynb #a9d73924
 def _fast_encoder(dtype, enc): return FastPath(enc, dtype, str(enc._mean.device))
@@ -175,7 +183,7 @@ def _fused_encoder(enc):
     return _fast_encoder('bf16' if torch.cuda.is_bf16_supported() else 'fp16', enc)
 
 STREAM_ENCODERS = {  # a word of `encoder` -> what makes it of an `Encoder`
-    'torch': lambda enc: lambda x: encode_plain(enc, x), 'fused': _fused_encoder, 'onnx': _onnx_encoder,
+    'torch': _torch_encoder, 'fused': _fused_encoder, 'onnx': _onnx_encoder,
     **{o: functools.partial(_fast_encoder, o) for o in ('fp32', 'fp16', 'bf16')}}
 
 def frame_encoder(
