@@ -1109,7 +1109,8 @@ def write_map(
     file = Path(path)/NAME
     if file.exists() and not force: raise FileExistsError(
         f'{file} is there already: --force writes a new one in its place, or move it away')
-    if not Path(path).is_dir(): raise MissingFileError(path, 'a folder of drives', 'nothing', 'Check the path')
+    if not Path(path).is_dir(): raise MissingFileError(path, 'a folder of drives', contents(Path(path)),
+                                                     'Check the path')
     if (Path(path)/'meta/info.json').is_file():
         drives, more = _lerobot_columns(path)
         p = propose(drives, None)

@@ -40,7 +40,7 @@ with warnings.catch_warnings():  # fastai calls `torch.jit.script` when it is im
     from fastai.torch_core import to_device
 
 # %% ../nbs/34_learner.ipynb #7c8f48eb
-from .labels import HEADS, HIGH, IGNORE_INDEX, SAMPLE_ID, TELEMETRY, VIS_FEATS
+from .labels import FRAMES, HEADS, HIGH, IGNORE_INDEX, SAMPLE_ID, TELEMETRY, VIS_FEATS
 from .config import ConfigError, ModelConfig, SimConfig, TrainingConfig, load_config, run_facts, save_config
 from .labels import moved
 from .data import MirroredDataset, TelemetryStats, SimLoader, class_weights, episode_prints, episode_split
@@ -401,6 +401,11 @@ class SimLearner(Learner):
     "A Learner for (inputs, targets) batches"
     first_epoch, before, done = 0, 0, 0  # first epoch of this fit; epochs trained before it, and until now
     told = {}                            # what this Learner was made with, and how it was fitted, see `run_config`
+
+    def __repr__(self):
+        m, n = self.model, [len(o.dataset) for o in self.dls.loaders[:2]]
+        return (f'{type(self).__name__}: F={m.F}, dv={m.dv}, d={m.d}; {n[0]:,} windows for training, '
+                f'{n[-1]:,} for validation; {self.done} epochs done')
 
     @property
     def results(self): return self.record.splits       # {'train': metrics, 'valid': metrics} of the epoch
@@ -1224,6 +1229,14 @@ def tta(self: SimLearner, *args, **kwargs):
 
 # %% ../nbs/34_learner.ipynb #3a0a752d
 @patch
+def _with_features(self: SimLearner, sample):
+    "A sample of raw frames with the features that the model takes, of the encoder that made those of training"
+    if not self.model.use_cached_vis_feats or VIS_FEATS in sample or FRAMES not in sample: return sample
+    if getattr(self, '_frames_encoder', None) is None: self._frames_encoder = open_checkpoint(self).encoder()
+    return {k: v for k, v in sample.items() if k != FRAMES} | {
+        VIS_FEATS: self._frames_encoder(torch.as_tensor(sample[FRAMES]))}
+
+@patch
 def predict(self: SimLearner,
     batch,  # a sample of the dataset, labels or not; a list of them; inputs dict, batch dict, (inputs, targets)
 ):          # dict of one sample: risk, reason, action, confidence, sample_id; a list of them for anything else
@@ -1232,6 +1245,7 @@ def predict(self: SimLearner,
     samples = [batch] if one else batch
     if isinstance(samples, list) and all(isinstance(o, dict) and getattr(o.get(TELEMETRY), 'ndim', 0) == 1
                                          for o in samples):
+        samples = [self._with_features(o) for o in samples]
         batch = self.dls.test_dl(samples, bs=max(len(samples), 1)).one_batch()
     self.model.eval()
     preds = self.model.predict_json(to_device(batch, self.dls.device))

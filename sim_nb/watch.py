@@ -451,6 +451,9 @@ def replay(
     **kwargs,        # of `run_drive`
 ) -> Replay:         # shows itself in Jupyter
     "Play a recorded drive through a stream"
+    if hasattr(data, 'telemetry') and not hasattr(data, 'iter_frames'): raise TypeError(
+        f"replay: expected a dataset or its path, came {type(data).__name__} {getattr(data, 'name', '')!r}: "
+        "a drive of its own. Give the dataset and name the drive: replay(stream, ds, drive='ep003')")
     if not isinstance(stream, SimStream): stream = SimStream(stream, deadline_s=REPLAY_S)
     ds = data if hasattr(data, 'iter_frames') else stream.inf.opened.open_data(data)
     told = Told(stream) if type(stream) in (SimStream, ListeningStream) else stream   # another class answers for itself
