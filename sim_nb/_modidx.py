@@ -431,6 +431,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '', 'doc_host': '', 'git_url
                                     'sim_nb.closed_loop.alarm_words': ('closed_loop.html#alarm_words', 'sim_nb/closed_loop.py'),
                                     'sim_nb.closed_loop.carry_out': ('closed_loop.html#carry_out', 'sim_nb/closed_loop.py'),
                                     'sim_nb.closed_loop.check_film': ('closed_loop.html#check_film', 'sim_nb/closed_loop.py'),
+                                    'sim_nb.closed_loop.check_model': ('closed_loop.html#check_model', 'sim_nb/closed_loop.py'),
                                     'sim_nb.closed_loop.clearance': ('closed_loop.html#clearance', 'sim_nb/closed_loop.py'),
                                     'sim_nb.closed_loop.drive': ('closed_loop.html#drive', 'sim_nb/closed_loop.py'),
                                     'sim_nb.closed_loop.drive_draws': ('closed_loop.html#drive_draws', 'sim_nb/closed_loop.py'),
