@@ -1334,6 +1334,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '', 'doc_host': '', 'git_url
                                 'sim_nb.learner.sim_learner': ('learner.html#sim_learner', 'sim_nb/learner.py'),
                                 'sim_nb.learner.stats_shift': ('learner.html#stats_shift', 'sim_nb/learner.py'),
                                 'sim_nb.learner.train_one_epoch': ('learner.html#train_one_epoch', 'sim_nb/learner.py'),
+                                'sim_nb.learner.unlabelled': ('learner.html#unlabelled', 'sim_nb/learner.py'),
                                 'sim_nb.learner.watch_metrics': ('learner.html#watch_metrics', 'sim_nb/learner.py'),
                                 'sim_nb.learner.with_origin': ('learner.html#with_origin', 'sim_nb/learner.py')},
             'sim_nb.lerobot': { 'sim_nb.lerobot.Episode': ('lerobot.html#episode', 'sim_nb/lerobot.py'),

@@ -18,7 +18,7 @@ from .cli import sim_check
 if __name__ == '__main__' and __spec__: raise SystemExit(sim_check())  # python -m sim_nb.check
 
 # %% ../nbs/17_check.ipynb #5a51059f
-import inspect, re
+import inspect, re, shutil
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -907,7 +907,8 @@ def finding_table(
     for f in findings: groups.setdefault((f.code, f.dataset, f.field, f.fix), []).append(f)
     def where(fs):
         names = list(dict.fromkeys(f.episode for f in fs if f.episode))
-        return (', '.join(names[:3]) + (f' and {len(names) - 3} more' if len(names) > 3 else '')) or 'all episodes'
+        n = 3 if len(names) <= 3 and len(', '.join(names)) <= 24 else 1
+        return (', '.join(names[:n]) + (f' and {len(names) - n} more' if len(names) > n else '')) or 'all episodes'
     return [dict(finding=c, severity=fs[0].severity, dataset=d, episode=where(fs), rows=fs[0].rows or '–',
                  field=k or '–', found=fs[0].found + (f' (and {len(fs) - 1} more)' if len(fs) > 1 else ''),
                  expected=fs[0].expected, do=fs[0].fix)
@@ -972,13 +973,14 @@ def _print_audit(recs, findings):
     "Tables of the rows and the findings, what to do, and the number of errors and warnings"
     counts, bare = count_table(recs), {k for k, n in label_counts(recs).items() if not n[:-1].any()}
     print(text_table([o for o in counts if o['label'] == 'no label' or o['head'] not in bare]) + '\n')
+    rows = [{k: v for k, v in o.items() if k not in ('expected', 'do', 'dataset')} for o in finding_table(findings)]
+    others = [k for k in rows[0] if k != 'found'] if rows else []
+    taken = sum(2 + max(len(k), *(len(o[k]) for o in rows)) for k in others)
+    room = max(shutil.get_terminal_size((80, 24)).columns - taken, 14)
     def short(v):
         head, more, n = v.rpartition(' (and ') if v.endswith(' more)') else (v, '', '')
-        return v if len(v) < 72 else head[:70 - len(more + n)] + '...' + more + n
-    if findings:
-        rows = [{k: short(v) for k, v in o.items() if k not in ('expected', 'do', 'dataset')}
-                for o in finding_table(findings)]
-        print(text_table(rows) + '\n')
+        return v if len(v) <= room else head[:max(room - 3 - len(more + n), 4)] + '...' + more + n
+    if rows: print(text_table([o | dict(found=short(o['found'])) for o in rows]) + '\n')
     lines = [f"{o['finding']}: " + (f"{o['found']}; " if short(o['found']) != o['found'] else '') +
              f"expected {o['expected']}; {o['do']}" for o in finding_table(findings)]   # in full what the table cuts
     for o in dict.fromkeys(lines): print(o)

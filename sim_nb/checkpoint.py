@@ -276,6 +276,7 @@ class _Data(_Facts):
     dataset_kwargs: dict[str, object] = {}
     batch_size: int = Field(32, ge=1, le=10**6)
     splits: dict[str, _Split] = {}
+    unlabelled: list[str] = []           # heads that training had no label for
 
     @field_validator('dataset_kwargs')
     def _sizes(v):

@@ -5,10 +5,10 @@
 # %% auto #0
 __all__ = ['log', 'RECIPE', 'TABLE_METRICS', 'EPOCH_HEAD', 'adamw', 'amp_context', 'NonFiniteLoss', 'clipped_step', 'FiniteCheck',
            'set_epoch', 'train_one_epoch', 'evaluate', 'SimDataLoaders', 'sim_dataloaders', 'TrainStep', 'SetEpoch',
-           'Record', 'ResultMetric', 'SimLearner', 'default_model', 'sim_learner', 'watch_metrics', 'data_metadata',
-           'load_learner', 'JsonlCallback', 'monitor_rule', 'SaveBest', 'StopEarly', 'RunLog', 'epoch_line',
-           'best_line', 'Progress', 'check_folder', 'with_origin', 'put_back', 'stats_shift', 'NotTold', 'run_config',
-           'SaveRun', 'EpochMeter', 'SimInterpretation', 'last_frames']
+           'Record', 'ResultMetric', 'SimLearner', 'default_model', 'sim_learner', 'watch_metrics', 'unlabelled',
+           'data_metadata', 'load_learner', 'JsonlCallback', 'monitor_rule', 'SaveBest', 'StopEarly', 'RunLog',
+           'epoch_line', 'best_line', 'Progress', 'check_folder', 'with_origin', 'put_back', 'stats_shift', 'NotTold',
+           'run_config', 'SaveRun', 'EpochMeter', 'SimInterpretation', 'last_frames']
 
 # %% ../nbs/34_learner.ipynb #66750c43
 import dataclasses, itertools, math, tempfile, textwrap, time
@@ -611,6 +611,12 @@ def load(self: SimLearner,
     return self
 
 # %% ../nbs/34_learner.ipynb #d3fd8ad8
+def unlabelled(
+    ds,        # a `SimDataset`
+) -> list:     # names of heads
+    "The heads for which no window has a label: what a model says of them means nothing"
+    return [k for k, h in HEADS.items() if not (np.asarray(ds.labels[h.label_key]) != IGNORE_INDEX).any()]
+
 def data_metadata(
     md: dict,         # of the model, see `SimV0Model.get_metadata`
     splits: dict,     # 'train' and 'val' -> dataset
@@ -629,6 +635,7 @@ def data_metadata(
                 batch_size=batch_size, splits=seen)
     if file := opened.get('train', {}).get('data_file'): data['data_file'] = file
     if s := getattr(splits.get('train'), 'look_ahead_s', 0.): data['look_ahead_s'] = s
+    if 'train' in splits and (bare := unlabelled(splits['train'])): data['unlabelled'] = bare
     spacing = splits['train'].frame_spacing() if 'train' in splits else None
     return plain(md | dict(data=data, frame_spacing_s=spacing), 'metadata')
 

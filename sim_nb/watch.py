@@ -385,8 +385,11 @@ def doubts(
     new = [d['novelty'] >= 1 for d in decisions if 'novelty' in d]
     odd = f"the readings are not those of training: {', '.join(far.values())}: another rover, or another unit or axis"
     strange = f'{np.mean(new or 0):.0%} of the decided frames show a place that training did not know (usual is 1%)'
-    why = [odd]*bool(far) + [strange]*any(new) + [NOT_MEASURED]*(not metadata.get('place'))
-    return why, f"readings unlike training: {', '.join(far)}" if far else ''
+    mute = ' and '.join((metadata.get('data') or {}).get('unlabelled', []))
+    never = f'nobody labelled {mute} in training: what is said of {mute} means nothing'
+    why = [never]*bool(mute) + [odd]*bool(far) + [strange]*any(new) + [NOT_MEASURED]*(not metadata.get('place'))
+    few = [f'{mute}: never trained']*bool(mute) + [f"readings unlike training: {', '.join(far)}"]*bool(far)
+    return why, '; '.join(few)
 
 # %% ../nbs/62_watch.ipynb #7ada8cd0
 class Told:
