@@ -18,9 +18,10 @@ from .cli import sim_check
 if __name__ == '__main__' and __spec__: raise SystemExit(sim_check())  # python -m sim_nb.check
 
 # %% ../nbs/17_check.ipynb #5a51059f
-import inspect
+import inspect, re, shutil
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import SimpleNamespace
 
 # %% ../nbs/17_check.ipynb #ddbca0c6
 import numpy as np
@@ -35,10 +36,10 @@ from .columns import label_values, likely_unit, telemetry_map, check_maps, check
 from .columns import feature_names, label_map, make_drive, numbers
 from .lerobot import episode_rows, find_camera, load_episodes, load_info, drive_columns, episode_drive
 from .lerobot import episodes_of, match_frames
-from .drives import Drives, Table, drive_folders, drive_layout, drive_pictures, folder_columns
-from .drives import ONE_SIZE, contents, folder_map, tables_in
-from .datafile import DataFile, Described, NAME, OF_LEROBOT, OF_PICTURES
-from .guess import Proposal, propose
+from .drives import Drives, Table, drive_folders, drive_layout, drive_pictures, drive_video, folder_columns
+from .drives import ONE_SIZE, PICTURES, contents, folder_map, tables_in
+from .datafile import DataFile, Described, NAME, OF_LEROBOT, OF_PICTURES, split_unit
+from .guess import Proposal, guess_clock, named_channel, propose
 from .files import atomic_open, check_writable, write_json
 from .lint import LINT_RULES, Finding, lint_telemetry, blind, moving, same_picture
 from .tables import Report, text_table
@@ -353,8 +354,8 @@ def _add_files(rec, files, scaled=None, first=None):
     return first
 
 # %% ../nbs/17_check.ipynb #b28ad269
-def _read_drive(folder, name, chans, labels, rule, suspects, seen, table):
-    "One folder of pictures, or an empty recording that says why not; its pictures"
+def _read_drive(folder, name, chans, labels, rule, suspects, seen, table, how):
+    "One folder, or an empty recording that says why not; its pictures, or its video with the frame of each row"
     try: cols, rest, kw = folder_columns(folder, chans, labels, rule, table)
     except DatasetError as e:
         rec = empty_recording(name, folder.name)
@@ -366,13 +367,26 @@ def _read_drive(folder, name, chans, labels, rule, suspects, seen, table):
     strict = lambda: make_drive(0, folder.name, where, cols, **kw)
     rec, _ = _recording(name, folder.name, where, cols, None, strict, **kw)
     if len(rec) > 1 and (step := float(np.median(np.diff(rec.t)))) > 0: rec.fps = 1/step
-    try: return rec, drive_pictures(folder, rec.t, table)
+    if table.video and not (np.diff(rec.t) > 0).all(): return rec, []   # its times are a finding already
+    as_read = SimpleNamespace(index=0, t=rec.t, frames=np.arange(len(rec)), start=0.)
+    try:
+        if table.video: return rec, drive_video(folder, as_read, table, **how)
+        return rec, drive_pictures(folder, rec.t, table)
     except DatasetError as e: rec.problems.append(rec.problem('unreadable', e)); return rec, []
+
+def _add_video(rec, video, rows, ok, readers, frames, size):
+    "Small pictures of a video, and what is wrong with it; the size of the first video"
+    try: size = _frame_size(video, size)
+    except DatasetError as e: rec.problems.append(rec.problem('video', e)); return size
+    if not ok.all(): _frames_lost(rec, ok)
+    if frames: _add_pictures(rec, video, rows, readers)
+    return size
 
 def read_pictures(
     path,          # folder of drives, or of one drive
     frames=True,   # look at the pictures too
     telemetry=None, labels=None, derive_action=None, image_size=None,  # as in `FrameFolder`
+    match=None, on_drop=None,
     **kwargs,      # of `Table`
 ) -> list:         # of `Recording`
     "All drives of a folder of pictures, those that cannot be read as a finding"
@@ -380,9 +394,11 @@ def read_pictures(
     root, folders = drive_folders(path, table.name)
     rule = ActionRule(**derive_action) if isinstance(derive_action, dict) else derive_action
     chans, suspects, seen, size, recs = folder_map(telemetry), [], {}, None, []
+    how, readers = dict(match=match or 'both', skip=on_drop == 'skip'), {}
     for d in folders:
-        rec, files = _read_drive(d, root.name, chans, labels, rule, suspects, seen, table)
-        if frames and files: size = _add_files(rec, files, height_width(image_size), size)
+        rec, files = _read_drive(d, root.name, chans, labels, rule, suspects, seen, table, how)
+        if files and table.video: size = _add_video(rec, *files, readers, frames, None if image_size else size)
+        elif frames and files: size = _add_files(rec, files, height_width(image_size), size)
         recs.append(rec)
     if any(map(len, recs)): label_columns(seen, labels, root)   # a column that is asked for must be in some drive
     add_suspects(recs, suspects)
@@ -421,7 +437,7 @@ def open_data(
     try:
         if cls: recs = from_dataset(build_dataset(cls, str(path), **kwargs), name, frames)
         elif layout == 'lerobot': recs = read_lerobot(path, frames=frames, on_drop=on_drop, **kwargs)
-        else: recs = read_pictures(path, frames, **kwargs)
+        else: recs = read_pictures(path, frames, on_drop=on_drop, **kwargs)
         for r in recs: r.on_drop = on_drop
         return recs
     except Exception as e:   # an audit says what is wrong, whatever is wrong
@@ -891,7 +907,8 @@ def finding_table(
     for f in findings: groups.setdefault((f.code, f.dataset, f.field, f.fix), []).append(f)
     def where(fs):
         names = list(dict.fromkeys(f.episode for f in fs if f.episode))
-        return (', '.join(names[:3]) + (f' and {len(names) - 3} more' if len(names) > 3 else '')) or 'all episodes'
+        n = 3 if len(names) <= 3 and len(', '.join(names)) <= 24 else 1
+        return (', '.join(names[:n]) + (f' and {len(names) - n} more' if len(names) > n else '')) or 'all episodes'
     return [dict(finding=c, severity=fs[0].severity, dataset=d, episode=where(fs), rows=fs[0].rows or '–',
                  field=k or '–', found=fs[0].found + (f' (and {len(fs) - 1} more)' if len(fs) > 1 else ''),
                  expected=fs[0].expected, do=fs[0].fix)
@@ -956,13 +973,14 @@ def _print_audit(recs, findings):
     "Tables of the rows and the findings, what to do, and the number of errors and warnings"
     counts, bare = count_table(recs), {k for k, n in label_counts(recs).items() if not n[:-1].any()}
     print(text_table([o for o in counts if o['label'] == 'no label' or o['head'] not in bare]) + '\n')
+    rows = [{k: v for k, v in o.items() if k not in ('expected', 'do', 'dataset')} for o in finding_table(findings)]
+    others = [k for k in rows[0] if k != 'found'] if rows else []
+    taken = sum(2 + max(len(k), *(len(o[k]) for o in rows)) for k in others)
+    room = max(shutil.get_terminal_size((80, 24)).columns - taken, 14)
     def short(v):
         head, more, n = v.rpartition(' (and ') if v.endswith(' more)') else (v, '', '')
-        return v if len(v) < 72 else head[:70 - len(more + n)] + '...' + more + n
-    if findings:
-        rows = [{k: short(v) for k, v in o.items() if k not in ('expected', 'do', 'dataset')}
-                for o in finding_table(findings)]
-        print(text_table(rows) + '\n')
+        return v if len(v) <= room else head[:max(room - 3 - len(more + n), 4)] + '...' + more + n
+    if rows: print(text_table([o | dict(found=short(o['found'])) for o in rows]) + '\n')
     lines = [f"{o['finding']}: " + (f"{o['found']}; " if short(o['found']) != o['found'] else '') +
              f"expected {o['expected']}; {o['do']}" for o in finding_table(findings)]   # in full what the table cuts
     for o in dict.fromkeys(lines): print(o)
@@ -971,24 +989,100 @@ def _print_audit(recs, findings):
           f"{many(errors, 'error')}, {many(len(findings) - errors, 'warning')}")
 
 # %% ../nbs/17_check.ipynb #d612757b
+def _files_of(folder, ends):
+    "Names of files in a folder of a drive, by their endings"
+    return sorted(o.relative_to(folder).as_posix() for o in folder.rglob('*')
+                  if o.suffix.lower() in ends and not o.name.startswith('.'))
+
 def _picture_columns(path):
-    "CSV name, columns of each drive, names of the pictures of the first"
-    root = Path(path)
-    found = {}
+    "Columns of each drive, names of the pictures of the first, entries and notes that are known, and what is open"
+    root, found = Path(path), {}
     for o in tables_in(root): found.setdefault(o.name, []).append(o.parent)
     if not found:
         inner = next((o for o in sorted(root.iterdir()) if o.is_dir()), None)
         came = contents(root) + (f'; in {inner.name}/ {contents(inner)}' if inner else '')
         raise DatasetError(path, 'a LeRobot dataset, or a .csv or .tsv in the folder of each drive', came,
                            'Give the folder of the drives')
-    name = max(found, key=lambda k: (k == 'frames.csv', len(found[k]), -len(k)))
-    drives = [Table(name).read(o) for o in found[name]]
-    first = found[name][0]
-    pictures = sorted(o.relative_to(first).as_posix() for o in first.rglob('*')
-                      if o.suffix.lower() in ('.jpg', '.jpeg', '.png'))
-    more = [] if len(found) == 1 else [f"table: {', '.join(found)} are in the folders: {name} was taken"]
-    return name, drives, pictures, more
+    most = max(map(len, found.values()))
+    tables = {k: [Table(k).read(o) for o in v] for k, v in found.items() if len(v) == most or k == Table.name}
+    folders = found[next(iter(tables))]
+    pictures = [_files_of(o, PICTURES) for o in folders]
+    known, notes, open_ = _frames_of(folders, pictures)
+    name, lines = _main_table(tables, pictures, known, folders)
+    if name is None and not known.get('video') and (clock := _name_clock(pictures)):
+        known |= dict(picture_time=f'name in {clock}') | _one_folder(pictures[0])
+        notes['picture_time'] = f'such as {Path(pictures[0][0]).name}; each picture gets the newest row of every table'
+    told = {k: len({named_channel(c) for c in v[0]} - {None}) for k, v in tables.items()}
+    name = name or max(tables, key=lambda k: (k == 'frames.csv', told[k], -len(k)))
+    first = ({} if name == Table.name else dict(table=name)) | known
+    return name, tables, folders, pictures[0], first, notes, open_ + [
+        f'table: {k} is in {len(v)} of {most} folders and is not read' for k, v in found.items() if k not in tables]
 
+# %% ../nbs/17_check.ipynb #a16c0c02
+def _frames_of(folders, pictures):
+    "Where the frames are: pictures, or one video per drive"
+    if any(pictures): return {}, {}, []
+    videos = [_files_of(o, ('.mp4', '.mkv', '.avi', '.mov', '.webm', '.m4v')) for o in folders]
+    names = sorted({o for v in videos for o in v})
+    every = [o for o in names if all(o in v for v in videos)]
+    if not names: return {}, {}, ['picture: no picture and no video is in the folders of the drives']
+    if len(every) == 1: return dict(video=every[0]), dict(video='a frame for each row'), (
+        [f"video: {', '.join(names)} are in the folders: {every[0]} was taken"] if len(names) > 1 else [])
+    return dict(video=None), {}, [f"video: {', '.join(names[:8])}: which one looks forward? It needs one name in "
+                                  'the folder of every drive']
+
+def _main_table(tables, pictures, known, folders):
+    "The table with a row for each frame, or None"
+    names = lambda d: any(len(v) and all(str(o).lower().endswith(PICTURES) for o in v) for v in d.values())
+    n = [len(o) for o in pictures]
+    if known.get('video'):
+        try: n = [len(video_times(o/known['video'])) for o in folders]
+        except DatasetError: return (next(iter(tables)) if len(tables) == 1 else None), None
+    lines = {k: [len(next(iter(d.values()))) for d in v] for k, v in tables.items()}
+    if Table.name in tables: return Table.name, lines
+    near = lambda k: len(lines[k]) == len(n) and all(abs(a - b) <= .02*b for a, b in zip(lines[k], n))
+    return next((k for k, v in tables.items() if all(map(names, v))), None) or next(filter(near, tables), None), lines
+
+def _name_clock(pictures):
+    "The unit in which names of pictures tell the time of day: those of the years 2001 to 2100"
+    ends = [re.search(r'\d+(\.\d+)?$', Path(o).stem, re.A) for v in pictures for o in v]
+    if not ends or not all(ends): return None
+    x = np.array([float(o[0]) for o in ends])
+    return next((u for u, k in dict(s=1, ms=1e3, us=1e6, ns=1e9).items() if (x > 1e9*k).all() and (x < 4.1e9*k).all()),
+                None)
+
+def _one_folder(pictures):
+    at = Path(pictures[0]).parent.as_posix()
+    return {} if at == '.' else dict(picture_folder=at)
+
+# %% ../nbs/17_check.ipynb #a16c0c05
+def _joined(name, tables, folders, known):
+    "Tables beside the first that tell of the same time, as entries; what is open"
+    entries, open_ = {}, []
+    clocks = {k: guess_clock(v) for k, v in tables.items()}
+    own = dict(time=clocks[name]) if clocks[name] else {}
+    if 'picture_time' in known and clocks[name]: entries = own   # elsewhere the columns say it
+    for k in tables:
+        if k == name: continue
+        join = entries.get('join', {}) | {k: clocks[k]}
+        try:
+            if clocks[k] is None: raise DatasetError(k, 'a column with times', 'none that grows', 'Name one')
+            for o in folders: Table.of(dict(table=name) | known | own | dict(join=join)).read(o)
+            entries['join'] = join
+        except DatasetError as e: open_.append(f'join: {k} cannot be read at the times of the frames: {e}')
+    return entries, open_
+
+def _keep_used(p, tables):
+    "A table from which nothing is read need not be joined"
+    labels = [o['column'] if isinstance(o, dict) else o for o in p.entries['labels'].values()]
+    used = {split_unit(o)[0] for o in [*p.entries['telemetry'].values(), *labels] if isinstance(o, str)}
+    for k in list(p.entries.get('join', {})):
+        if used & {o for c in tables[k][0] for o in (c, f'{Path(k).stem}.{c}')}: continue
+        del p.entries['join'][k]
+        p.unread = [o for o in p.unread if o not in tables[k][0]] + [k]
+    if not p.entries.get('join', True): del p.entries['join']
+
+# %% ../nbs/17_check.ipynb #a16c0c06
 _BOOKS = ('index', 'episode_index', 'task_index', 'timestamp', 'frame_index')   # columns of every LeRobot dataset
 
 def _lerobot_columns(path):
@@ -1017,15 +1111,21 @@ def write_map(
     file = Path(path)/NAME
     if file.exists() and not force: raise FileExistsError(
         f'{file} is there already: --force writes a new one in its place, or move it away')
-    if not Path(path).is_dir(): raise MissingFileError(path, 'a folder of drives', 'nothing', 'Check the path')
+    if not Path(path).is_dir(): raise MissingFileError(path, 'a folder of drives', contents(Path(path)),
+                                                     'Check the path')
     if (Path(path)/'meta/info.json').is_file():
         drives, more = _lerobot_columns(path)
         p = propose(drives, None)
         if more: p.entries = dict(camera=None) | p.entries
     else:
-        name, drives, pictures, more = _picture_columns(path)
-        p = propose(drives, pictures)
-        if name != Table.name: p.entries = dict(table=name) | p.entries
+        name, tables, folders, pictures, known, notes, more = _picture_columns(path)
+        entries, lost = _joined(name, tables, folders, known)
+        known, more = known | entries, more + lost
+        table = Table.of(dict(table=name) | known)
+        drives = [table.read(o) for o in folders] if table.join or table.picture_time else tables[name]
+        p = propose(drives, pictures, known, notes, {c: k for k, v in tables.items() for c in v[0] if k != name}
+                    | dict.fromkeys(tables[name][0], name))
+        _keep_used(p, tables)
     p.todo = more + p.todo
     with atomic_open(file) as f: f.write(p.text())
     p.file = file

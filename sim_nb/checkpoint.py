@@ -276,6 +276,7 @@ class _Data(_Facts):
     dataset_kwargs: dict[str, object] = {}
     batch_size: int = Field(32, ge=1, le=10**6)
     splits: dict[str, _Split] = {}
+    unlabelled: list[str] = []           # heads that training had no label for
 
     @field_validator('dataset_kwargs')
     def _sizes(v):
@@ -639,7 +640,9 @@ def _as_other(self: Opened, cls, spec, path):
     other = file is not None and read_data_file(file) != spec.get('data_file')
     foreign = (set(DataFile.model_fields) - {*_OF_WINDOWS}
                if other or world and not cls.endswith('WorldDataset') else set())
-    if folder: foreign |= {*OF_PICTURES} if (Path(path)/'meta/info.json').is_file() else {*OF_LEROBOT, 'revision'}
+    lerobot, film = (Path(path)/'meta/info.json').is_file(), 'video' in kwargs
+    if folder: foreign |= {*OF_PICTURES} if lerobot else {*OF_LEROBOT, 'revision'}
+    if folder and lerobot == film: foreign |= {'match'}   # it was said of videos of the other layout
     gone = {k for k in kwargs if k in foreign and k not in self.said}
     if other and gone: say_once(
         f"{file} says how {path} is read; of the training data {', '.join(sorted(gone))} do not count")

@@ -154,8 +154,11 @@ class Command:
     def parse(self, args=None):
         "What the words say"
         p = self.parser()
+        must = [o for o in p._actions if o.required]
+        for o in must: o.required = False   # a misspelt word is told first, not that it is missing
         said, left = p.parse_known_args(args)
-        if not left: return said
+        for o in must: o.required = True
+        if not left: return p.parse_args(args) if must else said
         settings = behind(self.settings)() if self.settings else ()
         p.error(f"unrecognized arguments: {' '.join(left)}.{hint(left, p._option_string_actions, settings)}")
 

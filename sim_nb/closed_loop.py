@@ -4,9 +4,10 @@
 
 # %% auto #0
 __all__ = ['NEAR', 'LATENCY_MS', 'FAR', 'STEP_S', 'DRIVERS', 'WARM_S', 'MEASURES', 'MOST', 'touched', 'moved_how', 'clearance',
-           'Fixed', 'Oracle', 'OnBoard', 'make_judge', 'carry_out', 'World', 'Count', 'warm_up', 'drive', 'drives',
-           'drive_draws', 'interval95', 'rates', 'twins', 'against', 'warnings', 'alarm_counts', 'alarm_words',
-           'report', 'main', 'keep_drives', 'read_drives', 'check_film', 'scene_to_show', 'film_sides', 'film']
+           'Fixed', 'Oracle', 'OnBoard', 'check_model', 'make_judge', 'carry_out', 'World', 'Count', 'warm_up', 'drive',
+           'drives', 'drive_draws', 'interval95', 'rates', 'twins', 'against', 'warnings', 'alarm_counts',
+           'alarm_words', 'report', 'main', 'keep_drives', 'read_drives', 'check_film', 'scene_to_show', 'film_sides',
+           'film']
 
 # %% ../nbs/64_closed_loop.ipynb #d3abe8e3
 from .cli import GUARDS, metered, sim_drive
@@ -99,6 +100,13 @@ class OnBoard:
         return {**d, 'ms': (time.perf_counter() - start)*1e3}
 
 # %% ../nbs/64_closed_loop.ipynb #33ecd860
+def check_model(guard, checkpoint):
+    "Refuse a guard without its model, before anybody drives"
+    if guard != 'guard': return
+    if not checkpoint: raise ValueError("the guard needs a model: give --checkpoint, a file or a run folder")
+    from sim_nb.checkpoint import open_checkpoint  # needs torch
+    open_checkpoint(checkpoint)
+
 def make_judge(
     name: str,          # one of `GUARDS`
     checkpoint=None,    # for 'guard': a checkpoint or a run folder
@@ -108,8 +116,7 @@ def make_judge(
 ):
     "A guard by its name"
     if name not in GUARDS: raise ValueError(f"guard: expected one of {GUARDS}, got {name!r}")
-    if name == 'guard' and not checkpoint: raise ValueError(
-        "the guard needs a model: give --checkpoint, a file or a run folder")
+    check_model(name, checkpoint)
     if name == 'guard': return OnBoard(str(checkpoint), latency_s, table, **kwargs)
     return Oracle(table or TABLE) if name == 'oracle' else Fixed('slow' if name == 'slow' else 'pass')
 
@@ -427,6 +434,7 @@ def main(a):  # the words of `sim_drive`
     "Drive through the world in a closed loop and count the accidents, with and without a guard"
     kw = dict(seed=a.seed, driver=a.driver, seconds=a.seconds, weather=a.weather,
               latency_s=(LATENCY_MS + a.latency_ms)/1e3)
+    check_model(a.guard, a.checkpoint)
     if a.out: check_writable(a.out, '--out')
     if a.save: check_save(a.save)
     if a.film: check_film(a.film)

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['named_unit', 'name_words', 'named_channel', 'acc_unit', 'turn_unit', 'times_as_much', 'speed_unit', 'time_unit',
-           'meant_class', 'named_head', 'Proposal', 'propose']
+           'meant_class', 'worded_head', 'named_head', 'Proposal', 'more_clocks', 'propose']
 
 # %% ../nbs/09_guess.ipynb #0084651a
 import re
@@ -44,9 +44,9 @@ _DEVICE = set('imu mpu bno sensor data raw body base link odom odometry msg twis
 
 # %% ../nbs/09_guess.ipynb #c6675c5a
 _ACC, _GYRO = set('a acc accel accelerometer acceleration'.split()), set('g gyr gyro gyroscope omega angular'.split())
-_SPEED, _TURN = set('v speed vel velocity'.split()), set('w yaw yawrate turn turnrate omega angular'.split())
+_SPEED, _TURN = set('v speed vel velocity'.split()), set('w yaw yawrate turn turnrate omega angular theta'.split())
 
-_ANGLE, _PER_S = {'yaw', 'turn'}, r'dps|rps|/_?s|_s(?:ec)?$'
+_ANGLE, _PER_S = {'yaw', 'turn', 'theta'}, r'dps|rps|/_?s|_s(?:ec)?$'
 _WHEELS = {'odom', 'odometry'}   # it measures by the wheels, so what turns about z is w
 
 def named_channel(
@@ -137,6 +137,14 @@ def meant_class(
     near = did_you_mean(text, HEADS[head].classes, .75)
     return near.split("'")[1] if near else None
 
+def worded_head(
+    words,     # the different values of a column, in lower case
+    head,      # 'risk', 'reason' or 'action'
+):             # bool
+    "Do most of a few words mean classes of a head, and not all one?"
+    meant = [c for o in words if not re.fullmatch(r'[-+.\d]*', o) and (c := meant_class(o, head))]
+    return 2 <= len(words) <= 8 and len(set(meant)) > 1 and 2*len(meant) >= len(words)
+
 def named_head(
     column,    # its name
 ):             # name of a head, or None
@@ -217,14 +225,26 @@ def _times(x):
         if (t := of(x)) is not None: return t
     return np.full(len(x), np.nan)
 
+def guess_clock(
+    drives,   # per drive {column: its values [n]}
+):            # the column with its unit, such as 't in ns'; None: no column grows
+    "The time of a table"
+    p, same = Proposal({}), [k for k in drives[0] if all(k in d for d in drives)]
+    nums = [k for k in same if all(_floats(d[k]) is not None for d in drives)]
+    guess_time(p, [{k: d[k] for k in same} for d in drives], nums)
+    return p.entries.get('time')
+
 def guess_time(p, drives, nums):
-    "The column that grows in every drive: by its name first"
-    grows = [k for k in drives[0] if all((np.diff(_times(d[k])) > 0).all() for d in drives if len(d[k]) > 1)
-             and (k in nums or all(date_seconds(d[k]) is not None for d in drives))]
+    "The column that grows in every drive: by its name first; one that is named so may jump back now and then"
+    ahead = lambda k, d: np.r_[True, np.diff(_times(d[k])) > 0].mean()
+    is_time = lambda k: k in nums or all(date_seconds(d[k]) is not None for d in drives)
+    grows = [k for k in drives[0] if is_time(k) and all(ahead(k, d) == 1 for d in drives)]
     words = set('t time timestamp stamp ts clock epoch'.split())
     said = lambda k: bool(set(name_words(k)) & words) or named_unit(k, 's') is not None
     found = sorted(grows, key=lambda k: (k != 'timestamp', not said(k)))
-    found = [k for k in found if said(k)] or [k for k in found if not (np.diff(_times(drives[0][k])) == 1).all()]
+    jumps = [k for k in drives[0] if said(k) and is_time(k) and all(ahead(k, d) > .95 for d in drives)]
+    found = [k for k in found if said(k)] or jumps or [
+        k for k in found if not (np.diff(_times(drives[0][k])) == 1).all()]
     if not found:
         near = [k for d in drives[:1] for k in d if said(k)]
         near = f" ({', '.join(near)} looks like a time, but does not)" if near else ''
@@ -262,11 +282,11 @@ def guess_picture(p, drives, pictures):
     return k
 
 # %% ../nbs/09_guess.ipynb #71452e88
-def guess_channels(p, nums, steps=None):
-    "Which column is which channel, and in which unit; `steps`: seconds since the row before"
+def guess_channels(p, nums, steps=None, tables=None):
+    "Which column is which channel, and in which unit; `steps`: seconds since the row before; `tables`: of the columns"
     at, tel = {}, p.entries.setdefault('telemetry', {})
     for k in nums:
-        if c := named_channel(k): at.setdefault(c, []).append(k)
+        if c := named_channel(_of_table(k, tables)): at.setdefault(c, []).append(k)
     left = [k for k in nums if not any(k in v for v in at.values())]
     units = _units_by_value(nums, at, steps)
     for c in CHANNELS:
@@ -290,6 +310,11 @@ def guess_channels(p, nums, steps=None):
         if said and seen and said != seen:
             p.todo.append(f'{key}: the name {k} says {said}, its values look like {seen}')
     _gravity(p, nums, at)
+
+def _of_table(column, tables):
+    "A column with the name of its table, where that says that the wheels measure it"
+    name = (tables or {}).get(column, '')
+    return f'odom.{column}' if _WHEELS & set(map(str.lower, re.findall('[A-Za-z][a-z]+', name))) else column
 
 def _units_by_value(nums, at, steps):
     "First letter of a channel -> unit that its values show, or None"
@@ -360,9 +385,13 @@ def guess_labels(p, drives, taken):
         words = lambda c: {str(o).strip().lower() for o in every[c]} - {'', 'nan', 'none' if head != 'risk' else ''}
         free = [c for c in every if c not in sum(named.values(), [])]
         by_value = [c for c in free if len(words(c)) > 1 and words(c) <= set(h.classes)]
-        for c in usual + named[head] + by_value:
+        by_words = [c for c in free if c not in by_value and worded_head(words(c), head)]
+        for c in usual + named[head] + by_value + by_words:
             if (found := label_entry(c, every[c], head)) is None: continue
             labels[head], p.notes[f'labels.{head}'] = found[:2]
+            if c in by_value + by_words: p.notes[f'labels.{head}'] += ', by its words'
+            if c in by_words: p.todo.append(f'labels.{head}: {c} was taken by its words: does it tell the {head}? '
+                                            f'If not, write `{head}: null`')
             p.todo += found[2]
             break
         else:
@@ -370,27 +399,42 @@ def guess_labels(p, drives, taken):
             p.todo += [f"labels.{head}: {c} has {len(words(c))} different values: write a column with a class per row "
                        f"({', '.join(h.classes)}), and name it; or leave it so"
                        for c in named[head] if len(words(c)) > 20]
+    few = [f"{c} ({', '.join(sorted(w)[:8])})" for c, x in every.items()
+           if 2 <= len(w := {str(o).strip() for o in x} - {'', 'nan', 'None'}) <= 8 and _floats(x) is None]
     if not any(labels.values()): p.todo.append(
-        'labels: no column looks like a label of risk, reason or action: without one nothing can be trained. '
+        'labels: no column looks like a label of risk, reason or action: without one nothing can be trained. ' +
+        (f"Of a few words {'are' if len(few) > 1 else 'is'} {', '.join(few)}. " if few else '') +
         'To look at the drives with a trained model (sim_watch) leave it so')
     return [v['column'] if isinstance(v, dict) else v for v in labels.values() if v]
 
 # %% ../nbs/09_guess.ipynb #1513dd3f
+def more_clocks(p, columns):
+    "Columns that are times of tables beside the first, as they are called in its rows"
+    clocks = {n.rpartition('.')[0]: split_unit(o)[0] for n, o in p.entries.get('join', {}).items()}
+    first = {split_unit(p.entries['time'])[0]} if p.entries.get('time') and 'picture_time' in p.entries else set()
+    return [k for k in columns if k in first or any(k in (c, f'{n}.{c}') for n, c in clocks.items())]
+
 def propose(
     drives,        # per drive {column: its values [n]}; the elements of a vector are columns named `column[element]`
-    pictures=(),   # names of the pictures of the first drive, in its folder; None: videos with times of their own
+    pictures=(),   # names of the pictures of the first drive, in its folder; None: a LeRobot dataset
+    known=None,    # entries that are known, such as `video` or `picture_time`
+    notes=None,    # comments of them
+    tables=None,   # {column: name of its table}, where there are several
 ) -> Proposal:
     "What the columns of a log may mean"
     same = [k for k in drives[0] if all(k in d for d in drives)]
-    p, drives = Proposal({}), [{k: d[k] for k in same} for d in drives]
+    p, drives = Proposal(dict(known or {}), dict(notes or {})), [{k: d[k] for k in same} for d in drives]
     numeric = [k for k in same if all(_floats(d[k]) is not None for d in drives)]
     nums = {k: np.concatenate([_floats(d[k]) for d in drives]) for k in numeric}
-    taken = [] if pictures is None else [guess_picture(p, drives, pictures), guess_time(p, drives, nums)]
+    taken = [] if pictures is None else [
+        None if {'video', 'picture_time'} & set(p.entries) else guess_picture(p, drives, pictures),
+        same[1] if 'picture_time' in p.entries else guess_time(p, drives, nums)]
     t = taken[1] if taken else None
     steps = np.concatenate([np.diff(o, prepend=np.nan) for d in drives if len(o := _times(d[t]))]) if t else None
-    if t: steps *= split_unit(p.entries['time'])[1]
+    if t: steps *= split_unit(p.entries.get('picture_time', p.entries.get('time')))[1]
+    taken += [*same[:1], *more_clocks(p, same)] if 'picture_time' in p.entries else more_clocks(p, same)
     rest = {k: v for k, v in nums.items() if k not in taken and named_head(k) is None}
-    guess_channels(p, rest, steps)
+    guess_channels(p, rest, steps, tables)
     used = {k for v in p.entries['telemetry'].values() for k in rest if str(v).split(' in ')[0] == k}
     taken += [*used, *guess_labels(p, drives, [*taken, *used])]
     p.unread = [k for k in same if k not in taken]

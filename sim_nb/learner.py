@@ -5,10 +5,10 @@
 # %% auto #0
 __all__ = ['log', 'RECIPE', 'TABLE_METRICS', 'EPOCH_HEAD', 'adamw', 'amp_context', 'NonFiniteLoss', 'clipped_step', 'FiniteCheck',
            'set_epoch', 'train_one_epoch', 'evaluate', 'SimDataLoaders', 'sim_dataloaders', 'TrainStep', 'SetEpoch',
-           'Record', 'ResultMetric', 'SimLearner', 'default_model', 'sim_learner', 'watch_metrics', 'data_metadata',
-           'load_learner', 'JsonlCallback', 'monitor_rule', 'SaveBest', 'StopEarly', 'RunLog', 'epoch_line',
-           'best_line', 'Progress', 'check_folder', 'with_origin', 'put_back', 'stats_shift', 'NotTold', 'run_config',
-           'SaveRun', 'EpochMeter', 'SimInterpretation', 'last_frames']
+           'Record', 'ResultMetric', 'SimLearner', 'default_model', 'sim_learner', 'watch_metrics', 'unlabelled',
+           'data_metadata', 'load_learner', 'JsonlCallback', 'monitor_rule', 'SaveBest', 'StopEarly', 'RunLog',
+           'epoch_line', 'best_line', 'Progress', 'check_folder', 'with_origin', 'put_back', 'stats_shift', 'NotTold',
+           'run_config', 'SaveRun', 'EpochMeter', 'SimInterpretation', 'last_frames']
 
 # %% ../nbs/34_learner.ipynb #66750c43
 import dataclasses, itertools, math, tempfile, textwrap, time
@@ -40,7 +40,7 @@ with warnings.catch_warnings():  # fastai calls `torch.jit.script` when it is im
     from fastai.torch_core import to_device
 
 # %% ../nbs/34_learner.ipynb #7c8f48eb
-from .labels import HEADS, HIGH, IGNORE_INDEX, SAMPLE_ID, TELEMETRY, VIS_FEATS
+from .labels import FRAMES, HEADS, HIGH, IGNORE_INDEX, SAMPLE_ID, TELEMETRY, VIS_FEATS
 from .config import ConfigError, ModelConfig, SimConfig, TrainingConfig, load_config, run_facts, save_config
 from .labels import moved
 from .data import MirroredDataset, TelemetryStats, SimLoader, class_weights, episode_prints, episode_split
@@ -402,6 +402,11 @@ class SimLearner(Learner):
     first_epoch, before, done = 0, 0, 0  # first epoch of this fit; epochs trained before it, and until now
     told = {}                            # what this Learner was made with, and how it was fitted, see `run_config`
 
+    def __repr__(self):
+        m, n = self.model, [len(o.dataset) for o in self.dls.loaders[:2]]
+        return (f'{type(self).__name__}: F={m.F}, dv={m.dv}, d={m.d}; {n[0]:,} windows for training, '
+                f'{n[-1]:,} for validation; {self.done} epochs done')
+
     @property
     def results(self): return self.record.splits       # {'train': metrics, 'valid': metrics} of the epoch
     @property
@@ -606,6 +611,12 @@ def load(self: SimLearner,
     return self
 
 # %% ../nbs/34_learner.ipynb #d3fd8ad8
+def unlabelled(
+    ds,        # a `SimDataset`
+) -> list:     # names of heads
+    "The heads for which no window has a label: what a model says of them means nothing"
+    return [k for k, h in HEADS.items() if not (np.asarray(ds.labels[h.label_key]) != IGNORE_INDEX).any()]
+
 def data_metadata(
     md: dict,         # of the model, see `SimV0Model.get_metadata`
     splits: dict,     # 'train' and 'val' -> dataset
@@ -624,6 +635,7 @@ def data_metadata(
                 batch_size=batch_size, splits=seen)
     if file := opened.get('train', {}).get('data_file'): data['data_file'] = file
     if s := getattr(splits.get('train'), 'look_ahead_s', 0.): data['look_ahead_s'] = s
+    if 'train' in splits and (bare := unlabelled(splits['train'])): data['unlabelled'] = bare
     spacing = splits['train'].frame_spacing() if 'train' in splits else None
     return plain(md | dict(data=data, frame_spacing_s=spacing), 'metadata')
 
@@ -1224,6 +1236,14 @@ def tta(self: SimLearner, *args, **kwargs):
 
 # %% ../nbs/34_learner.ipynb #3a0a752d
 @patch
+def _with_features(self: SimLearner, sample):
+    "A sample of raw frames with the features that the model takes, of the encoder that made those of training"
+    if not self.model.use_cached_vis_feats or VIS_FEATS in sample or FRAMES not in sample: return sample
+    if getattr(self, '_frames_encoder', None) is None: self._frames_encoder = open_checkpoint(self).encoder()
+    return {k: v for k, v in sample.items() if k != FRAMES} | {
+        VIS_FEATS: self._frames_encoder(torch.as_tensor(sample[FRAMES]))}
+
+@patch
 def predict(self: SimLearner,
     batch,  # a sample of the dataset, labels or not; a list of them; inputs dict, batch dict, (inputs, targets)
 ):          # dict of one sample: risk, reason, action, confidence, sample_id; a list of them for anything else
@@ -1232,6 +1252,7 @@ def predict(self: SimLearner,
     samples = [batch] if one else batch
     if isinstance(samples, list) and all(isinstance(o, dict) and getattr(o.get(TELEMETRY), 'ndim', 0) == 1
                                          for o in samples):
+        samples = [self._with_features(o) for o in samples]
         batch = self.dls.test_dl(samples, bs=max(len(samples), 1)).one_batch()
     self.model.eval()
     preds = self.model.predict_json(to_device(batch, self.dls.device))

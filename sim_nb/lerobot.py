@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['SIM_COLUMNS', 'MATCH', 'ONE_SIZE', 'column_stats', 'image_stats', 'LeRobotWriter', 'load_info', 'dataset_path',
            'Episode', 'load_episodes', 'find_camera', 'episode_rows', 'first_time', 'episodes_of', 'match_frames',
-           'LeRobotDataset', 'drive_columns', 'episode_drive']
+           'LeRobotDataset', 'drive_columns', 'episode_drive', 'VideoFrames']
 
 # %% ../nbs/13_lerobot.ipynb #fb48f05e
 import json, logging, os, re, shutil, string
@@ -519,14 +519,18 @@ def load_episodes(
 def find_camera(
     info,          # content of info.json
     camera=None,   # name of a camera, full or short
+    where='',      # before the message
 ) -> str:          # full name of its column
     "The column of a camera"
     cams = [k for k, f in info['features'].items() if f.get('dtype') == 'video']
     hits = [c for c in cams if camera in (None, c, c.split('.')[-1])]
     if len(hits) == 1: return hits[0]
-    kinds = {k: f.get('dtype') for k, f in info['features'].items() if f.get('dtype') in ('image', 'video')}
-    raise DatasetError('camera', f'one of the cameras {cams}', f'{camera!r}',
-                       f'Name one with camera=...; pictures of dtype image are not read (the dataset has {kinds})')
+    images = [k for k, f in info['features'].items() if f.get('dtype') == 'image']
+    fix = 'Name the one that looks forward: `camera: NAME` in sim_data.yaml beside meta/, or camera=NAME'
+    if images: fix += f'; pictures of dtype image are not read: {images}'
+    short = [c.split('.')[-1] for c in cams]
+    names = short if len(set(short)) == len(short) else cams
+    raise DatasetError(f'{where}camera', f'one of the cameras {names}', repr(camera) if camera else 'none named', fix)
 
 # %% ../nbs/13_lerobot.ipynb #5755a687
 def _to_numpy(col, where):
@@ -755,7 +759,7 @@ class LeRobotDataset(DriveDataset):
         root = _root(path, revision)
         o = self.described_by(root, locals(), OF_PICTURES)
         self.info = load_info(root)
-        self.camera = find_camera(self.info, o.get('camera'))
+        self.camera = find_camera(self.info, o.get('camera'), f'{path}, ')
         if not Path(path).is_dir(): root = _root(path, revision, ['meta/*', 'data/*', f'videos/*{self.camera}/*'])
         self.root, self.image_size, fps = root, height_width(o.get('image_size')), float(self.info['fps'])
         every = load_episodes(root, self.info, self.camera)
@@ -847,30 +851,44 @@ def _place(self:LeRobotDataset, every, eps, drives, tol, on_drop, match):
                                ONE_SIZE)
         at.update(match_frames(episodes_of(every, v), by, video_times(v), float(self.info['fps']), tol,
                                on_drop == 'skip', match))
-    self._file = np.concatenate([np.full(e.length, self.videos.index(e.video)) for e in eps])
-    self._pos = np.concatenate([at[e.index][0] for e in eps])
-    names, ok = [os.path.relpath(v, self.root) for v in self.videos], np.concatenate([at[e.index][1] for e in eps])
-    self.frames_key = frames_key(json.dumps(names).encode(), self._file.tobytes(), self._pos.tobytes())
-    self._pid, self._readers = None, OrderedDict()
+    file = np.concatenate([np.full(e.length, self.videos.index(e.video)) for e in eps])
+    pos, ok = (np.concatenate([at[e.index][j] for e in eps]) for j in (0, 1))
+    self._films = VideoFrames(self.videos, file, pos, self.image_size)
+    self.frames_key = self._films.key(self.root)
     return None if ok.all() else ok
 
 # %% ../nbs/13_lerobot.ipynb #ec9e6a29
 _inherited = []  # readers of the parent process, kept from being closed in a forked worker
 
-@patch
-def _reader(self:LeRobotDataset, i, keep=4):
-    "An open reader of video number `i`"
-    if self._pid != os.getpid():
-        _inherited.append(self._readers)
-        self._pid, self._readers = os.getpid(), OrderedDict()
-    if i not in self._readers:
-        while len(self._readers) >= keep: self._readers.popitem(last=False)[1].close()
-        self._readers[i] = VideoReader(self.videos[i], self.image_size)
-    self._readers.move_to_end(i)
-    return self._readers[i]
+class VideoFrames:
+    "The frames of rows that lie in a few videos"
+    def __init__(self,
+        videos,      # files
+        file,        # number of the video of each row, int [n]
+        pos,         # number of its frame in there, int [n]
+        size=None,   # scale frames to this size, pixels: (H, W); None keeps theirs
+    ):
+        self.videos, self.file, self.pos, self.size = videos, file, pos, size
+        self._pid, self._readers = None, OrderedDict()
+
+    def _reader(self, i, keep=4):
+        "An open reader of video number `i`"
+        if self._pid != os.getpid():
+            _inherited.append(self._readers)
+            self._pid, self._readers = os.getpid(), OrderedDict()
+        if i not in self._readers:
+            while len(self._readers) >= keep: self._readers.popitem(last=False)[1].close()
+            self._readers[i] = VideoReader(self.videos[i], self.size)
+        self._readers.move_to_end(i)
+        return self._readers[i]
+
+    def __getitem__(self, r): return self._reader(int(self.file[r]))[int(self.pos[r])]
+    def __getstate__(self): return {**self.__dict__, '_pid': None, '_readers': OrderedDict()}
+
+    def key(self, root):
+        "A short name for which frame each row is"
+        names = [os.path.relpath(v, root) for v in self.videos]
+        return frames_key(json.dumps(names).encode(), self.file.tobytes(), self.pos.tobytes())
 
 @patch
-def _frame(self:LeRobotDataset, r): return self._reader(int(self._file[r]))[int(self._pos[r])]
-
-@patch
-def __getstate__(self:LeRobotDataset): return {**self.__dict__, '_pid': None, '_readers': OrderedDict()}
+def _frame(self:LeRobotDataset, r): return self._films[r]

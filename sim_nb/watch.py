@@ -385,8 +385,11 @@ def doubts(
     new = [d['novelty'] >= 1 for d in decisions if 'novelty' in d]
     odd = f"the readings are not those of training: {', '.join(far.values())}: another rover, or another unit or axis"
     strange = f'{np.mean(new or 0):.0%} of the decided frames show a place that training did not know (usual is 1%)'
-    why = [odd]*bool(far) + [strange]*any(new) + [NOT_MEASURED]*(not metadata.get('place'))
-    return why, f"readings unlike training: {', '.join(far)}" if far else ''
+    mute = ' and '.join((metadata.get('data') or {}).get('unlabelled', []))
+    never = f'nobody labelled {mute} in training: what is said of {mute} means nothing'
+    why = [never]*bool(mute) + [odd]*bool(far) + [strange]*any(new) + [NOT_MEASURED]*(not metadata.get('place'))
+    few = [f'{mute}: never trained']*bool(mute) + [f"readings unlike training: {', '.join(far)}"]*bool(far)
+    return why, '; '.join(few)
 
 # %% ../nbs/62_watch.ipynb #7ada8cd0
 class Told:
@@ -451,6 +454,9 @@ def replay(
     **kwargs,        # of `run_drive`
 ) -> Replay:         # shows itself in Jupyter
     "Play a recorded drive through a stream"
+    if hasattr(data, 'telemetry') and not hasattr(data, 'iter_frames'): raise TypeError(
+        f"replay: expected a dataset or its path, came {type(data).__name__} {getattr(data, 'name', '')!r}: "
+        "a drive of its own. Give the dataset and name the drive: replay(stream, ds, drive='ep003')")
     if not isinstance(stream, SimStream): stream = SimStream(stream, deadline_s=REPLAY_S)
     ds = data if hasattr(data, 'iter_frames') else stream.inf.opened.open_data(data)
     told = Told(stream) if type(stream) in (SimStream, ListeningStream) else stream   # another class answers for itself
