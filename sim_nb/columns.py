@@ -440,6 +440,12 @@ class Drive:
     slack: float = 0.        # spacing of the times as they were stored, seconds
     out: np.ndarray|None = None  # bool [n]: readings beyond a limit, which end no window
 
+    def __repr__(self):
+        s, n = float(self.t[-1]) if len(self.t) else 0., len(self.t)
+        y = np.asarray(self.labels.get('risk_id', []))
+        risk = ', '.join(f'{(y == i).sum()} {c}' for i, c in enumerate(HEADS['risk'].classes) if (y == i).any())
+        return f"Drive {self.name!r}: {n:,} frames in {s:.3g} s; risk: {risk or 'no label'}"
+
 # %% ../nbs/12_columns.ipynb #6f44488c
 ON_LIMIT = ('error', 'skip', 'keep')
 
