@@ -22,7 +22,7 @@ except ImportError: fcntl = None  # Windows has no such locks
 # %% ../nbs/33_checkpoint.ipynb #cd8744f1
 import numpy as np
 import torch
-from .labels import CHANNELS, label_maps, moved
+from .labels import CHANNELS, HEADS, label_maps, moved
 from .files import atomic_open, sweep, write_json
 from .config import ConfigError, ModelConfig, check_class, check_tree, override_data, parse_override
 from .datafile import DataFile, OF_LEROBOT, OF_PICTURES, find_data_file, read_data_file
@@ -260,7 +260,7 @@ def check_archive(
     return data
 
 # %% ../nbs/33_checkpoint.ipynb #973fe5f5
-from typing import Annotated
+from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 # %% ../nbs/33_checkpoint.ipynb #a2c93bf6
@@ -276,7 +276,7 @@ class _Data(_Facts):
     dataset_kwargs: dict[str, object] = {}
     batch_size: int = Field(32, ge=1, le=10**6)
     splits: dict[str, _Split] = {}
-    unlabelled: list[str] = []           # heads that training had no label for
+    unlabelled: list[Literal[tuple(HEADS)]] = []   # heads that training had no label for
 
     @field_validator('dataset_kwargs')
     def _sizes(v):
