@@ -74,7 +74,8 @@ def lead_times(
     quiet: float=None,      # longest quiet gap of a sustained alarm, seconds; None: see `_quiet`
 ) -> list:                  # one per event: seconds of warning, None where it was missed
     "From the first sustained alarm to the start of each event"
-    alarm, drives, t = np.asarray(alarm, bool), np.asarray(drives), _times(seconds, drives)
+    alarm, drives = np.asarray(alarm, bool), np.asarray(drives)
+    t = _times(seconds, drives)
     quiet = _quiet(t, drives) if quiet is None else quiet
     def lead(e):
         own = (drives == drives[e.start]) & alarm
