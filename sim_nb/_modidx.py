@@ -1760,6 +1760,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '', 'doc_host': '', 'git_url
                                'sim_nb.stream.LiveStream.warm_up': ('stream.html#livestream.warm_up', 'sim_nb/stream.py'),
                                'sim_nb.stream.SimStream': ('stream.html#simstream', 'sim_nb/stream.py'),
                                'sim_nb.stream.SimStream.__init__': ('stream.html#simstream.__init__', 'sim_nb/stream.py'),
+                               'sim_nb.stream.SimStream.__repr__': ('stream.html#simstream.__repr__', 'sim_nb/stream.py'),
                                'sim_nb.stream.SimStream._answer': ('stream.html#simstream._answer', 'sim_nb/stream.py'),
                                'sim_nb.stream.SimStream._features': ('stream.html#simstream._features', 'sim_nb/stream.py'),
                                'sim_nb.stream.SimStream._logits': ('stream.html#simstream._logits', 'sim_nb/stream.py'),

@@ -118,7 +118,8 @@ def make_judge(
     if name not in GUARDS: raise ValueError(f"guard: expected one of {GUARDS}, got {name!r}")
     check_model(name, checkpoint)
     if name == 'guard': return OnBoard(str(checkpoint), latency_s, table, **kwargs)
-    return Oracle(table or TABLE) if name == 'oracle' else Fixed('slow' if name == 'slow' else 'pass')
+    if name == 'oracle': return Oracle(TABLE if table is None else table)
+    return Fixed('slow' if name == 'slow' else 'pass')
 
 # %% ../nbs/64_closed_loop.ipynb #bfe3e832
 STEP_S = 1/FPS/SUBSTEPS

@@ -48,12 +48,16 @@ def listen(
 def own_table(
     metadata: dict,  # of a checkpoint
 ) -> tuple:          # of `Row`
-    "The table, with the threshold of confidence that the checkpoint is certified for"
+    "The table without what nobody taught, with the threshold of confidence that the checkpoint is certified for"
+    mute = (metadata.get('data') or {}).get('unlabelled', [])
+    if 'risk' in mute: raise ValueError(
+        "nobody labelled risk in training: a guard would act on noise. Label the risk of training drives, and train")
+    table = change(TABLE, person=None) if 'reason' in mute else TABLE
     cert = (metadata.get('calibration') or {}).get('selection') or {}
     at = cert.get('threshold') if cert.get('certified') else None
-    if at is None: return TABLE
+    if at is None: return table
     unsure = dict(at=float(np.nextafter(1 - at, 2)), origin='certificate')
-    return TABLE + change(SOFT, unsure=unsure, strange=None, drift=None)
+    return table + change(SOFT, unsure=unsure, strange=None, drift=None)
 
 # %% ../nbs/60_guard.ipynb #2d5c8f0f
 class Guard:
@@ -88,6 +92,9 @@ class SimGuard(Guard):
             "table and policy are given: expected one of the two")
         stream = listen(source, **kwargs)
         meta = stream.inf.metadata
+        mute = (meta.get('data') or {}).get('unlabelled', [])
+        if policy and policy.back_speed and 'action' in mute: raise ValueError(
+            "back_speed backs off when the model says `reverse`, and nobody labelled its actions: expected 0")
         if place is None and meta.get('place'): place = Place.from_dict(meta['place'])
         super().__init__(stream, policy or Policy(own_table(meta) if table is None else table), place)
 

@@ -16,7 +16,7 @@ from .datafile import UNITS, split_unit, date_seconds
 # %% ../nbs/09_guess.ipynb #27078b3b
 _UNIT_WORDS = {  # unit -> how names of columns say it
     'm/s2': r'm/?_?s\^?2|mps2|ms2|m/s²', 'mg': r'mg', 'g': r'g', 'mdeg/s': r'mdps',
-    'deg/s': r'dps|(?:deg|°)(?:/?_?s(?:ec)?)?|degrees?', 'rad/s': r'rad(?:/?_?s(?:ec)?)?|rps|radians?',
+    'deg/s': r'dps|(?:deg|°)(?:/?_?s(?:ec)?)?|degrees?', 'rad/s': r'rad(?:/?_?s(?:ec)?)?|radians?',
     'km/h': r'km/?_?p?h|kmph|kph', 'mph': r'mph',
     'cm/s': r'cm/?_?s|cmps', 'mm/s': r'mm/?_?s|mmps', 'm/s': r'm/?_?s|mps',
     'ms': r'ms|millis|msecs?|milliseconds?', 'us': r'us|micros|usecs?|microseconds?',

@@ -266,6 +266,8 @@ class SimStream(LiveStream):
         self.run = self.inf.run if isinstance(self.inf.run, (OnnxBackend, OneLaunch)) else features_model(self.inf.run)
         self.warm_up()
 
+    def __repr__(self): return f'{type(self).__name__}({self.inf!r}: {self.encoded} frames, {dict(self.codes)})'
+
 # %% ../nbs/43_stream.ipynb #bcb0397f
 @patch
 def reset(self: LiveStream):

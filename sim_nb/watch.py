@@ -396,7 +396,7 @@ class Told:
     "A stream whose decisions hold P(high), and the novelty of the place where the checkpoint knows its places"
     def __init__(self,
         stream: SimStream,  # one that answers as its class does
-    ): self.guard = SimGuard(stream)
+    ): self.guard = SimGuard(stream, table=())   # it listens
     def __getattr__(self, k): return getattr(self.guard.stream, k)
     def reset(self): self.guard.reset()
     def push(self, *args):
