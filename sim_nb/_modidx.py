@@ -546,6 +546,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '', 'doc_host': '', 'git_url
                                'sim_nb.config._path_to_str': ('config.html#_path_to_str', 'sim_nb/config.py'),
                                'sim_nb.config._section_name': ('config.html#_section_name', 'sim_nb/config.py'),
                                'sim_nb.config._sections': ('config.html#_sections', 'sim_nb/config.py'),
+                               'sim_nb.config._stands': ('config.html#_stands', 'sim_nb/config.py'),
                                'sim_nb.config._unknown_key': ('config.html#_unknown_key', 'sim_nb/config.py'),
                                'sim_nb.config._yaml_value': ('config.html#_yaml_value', 'sim_nb/config.py'),
                                'sim_nb.config.check_class': ('config.html#check_class', 'sim_nb/config.py'),

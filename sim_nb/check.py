@@ -529,6 +529,7 @@ def zero_is_normal(
     x, at = np.nan_to_num(rec.telemetry), slice(max(run.start - 1, 0), run.stop + 1)
     v, w, gz = (channel(x[run], k) for k in ('v', 'w', 'gz'))
     if name == 'ax': return np.ptp(v) <= .2              # the speed does not change
+    if name == 'ay': return np.mean(np.abs(v*w) > .2) <= .5   # nothing pushes it aside, also where it turns on the spot
     if name == 'v':   # it fades in and out
         return (np.abs(np.diff(channel(x[at], 'v')))*(rec.fps or 10)).max(initial=0) <= 10  # m/s²
     if name == 'w': return np.mean(np.abs(gz) > .2) <= .5

@@ -435,11 +435,18 @@ def load_config(
         f"{p}: expected a mapping with the sections {', '.join(_sections())}, got {type(d).__name__}")
     d = {k: {} if v is None else v for k, v in d.items()}  # a section with no lines in it
     try: cfg = SimConfig(**_overridden(d, overrides))
-    except ConfigError as e: raise ConfigError(f"{p} cannot be used:\n{e}") from None
+    except ConfigError as e:
+        settings = ' with these settings' if overrides and _stands(d) else ''
+        raise ConfigError(f"{p} cannot be used{settings}:\n{e}") from None
     said = trust_code or 'data.dataset_class_path' in _keys(overrides)
     if p.name == 'config_resolved.yaml':  # of a run: may be a stranger's
         check_class(cfg.data.dataset_class_path, p, said)
     return cfg
+
+def _stands(d):
+    "Is a config right without any override?"
+    try: return bool(SimConfig(**d))
+    except ConfigError: return False
 
 def _keys(overrides):
     "The keys that overrides name"
