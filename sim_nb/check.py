@@ -33,7 +33,7 @@ from .data import build_dataset, DatasetError, MissingFileError
 from .video import VideoReader, probe_video, read_picture, video_times
 from .columns import ActionRule, height_width, label_columns, label_suspects
 from .columns import label_values, likely_unit, telemetry_map, check_maps, check_steps
-from .columns import feature_names, label_map, make_drive, numbers
+from .columns import feature_names, keep_drives, label_map, make_drive, numbers
 from .lerobot import episode_rows, find_camera, load_episodes, load_info, drive_columns, episode_drive
 from .lerobot import episodes_of, match_frames
 from .drives import Drives, Table, drive_folders, drive_layout, drive_pictures, drive_video, folder_columns
@@ -48,9 +48,9 @@ from .tables import Report, text_table
 CODES = {  # code of a finding -> severity, what is expected, what to do
     **{k: v for k, v in LINT_RULES.items() if k != 'yaw-rate'},  # that one becomes yaw-sign here
     'unreadable':        ('error', 'files that agree with each other',
-                          'copy or download the dataset again, or leave the episode out'),
-    'video':             ('error', 'one frame per row', 'copy or download the video again, or leave the episode out'),
-    'time-order':        ('error', 'times that grow', 'sort the rows, or leave the episode out'),
+                          'copy or download the dataset again, or `leave_out` its drives in sim_data.yaml'),
+    'video':             ('error', 'one frame per row', 'copy or download the video again, or `leave_out` its drives'),
+    'time-order':        ('error', 'times that grow', 'sort the rows, or `leave_out` the drive in sim_data.yaml'),
     'time-gap':          ('error', 'one row per frame time',
                           "cut the episode at the gap, or write `on_drop: skip` into sim_data.yaml"),
     'time-jitter':       ('warning', 'even steps', 'use the time of the sensor, not of the file'),
@@ -58,7 +58,7 @@ CODES = {  # code of a finding -> severity, what is expected, what to do
     'time-rate':         ('error', 'the fps of the dataset', 'correct fps, or the times'),
     'short-episode':     ('warning', 'at least one window', 'record longer drives, or leave it out'),
     'speed-jump':        ('error', 'a change of at most 30 m/s²', 'repair the rows; is the speed in m/s?'),
-    'dropped-channel':   ('error', 'a signal, as in other episodes', 'leave the episode out'),
+    'dropped-channel':   ('error', 'a signal, as in other episodes', '`leave_out` the drive in sim_data.yaml'),
     'frozen-sensor':     ('error', 'values that change', 'drop the rows: the sensor hung'),
     'yaw-sign':          ('error', 'gz and w with one sign, left positive', 'change the sign in the telemetry map'),
     'yaw-scale':         ('warning', 'gz near w', 'check the wheel base and the scale of the gyroscope'),
@@ -224,12 +224,12 @@ def _recording(name, drive, where, cols, fps, strict, places, heads, rule, label
 def _episode(name, ep, cols, info, near, unread, kw):
     "One episode as a recording, and as the reader's `Drive` when it takes it"
     if isinstance(cols, DatasetError):
-        rec = empty_recording(name, f'ep{ep.index:03d}')
+        rec = empty_recording(name, ep.name)
         rec.problems.append(rec.problem('unreadable', cols))
         return rec, None
     for k in set(near) & set(cols): unread.setdefault(k, []).extend(np.asarray(cols.pop(k)).ravel().tolist())
     where = f'{ep.data}, episode {ep.index}'
-    return _recording(name, f'ep{ep.index:03d}', where, cols, float(info['fps']),
+    return _recording(name, ep.name, where, cols, float(info['fps']),
                       lambda: episode_drive(ep, cols, info['features'], **kw), **kw)
 
 # %% ../nbs/17_check.ipynb #46fd9931
@@ -299,19 +299,21 @@ def read_lerobot(
     labels=None,      # {'risk': column or None, ...}, see `label_columns`
     derive_action=None, # `ActionRule`, or a dict of its fields: actions where no label says them
     match='both', image_size=None, on_drop=None,  # as in `LeRobotDataset`
+    leave_out=(),     # names of episodes that are not read
 ) -> list:            # of `Recording`
     "All episodes of a LeRobot dataset, as they are"
     info, name = load_info(path), Path(path).name
-    eps = load_episodes(path, info, find_camera(info, camera))
+    eps = every = load_episodes(path, info, find_camera(info, camera))
+    eps = [eps[i] for i in keep_drives(range(len(eps)), [o.name for o in eps], leave_out, path)]
     cols, optional, near, kw = drive_columns(info['features'], path, telemetry, labels, derive_action)
     recs, strict, unread = {}, {}, {}
-    for ep, c in _read_rows(eps, cols, len(eps), [*optional, *near]):
+    for ep, c in _read_rows(eps, cols, len(every), [*optional, *near]):
         rec, d = _episode(name, ep, c, info, near, unread, kw)
         if ep.index in recs: continue
         recs[ep.index] = rec
         if d is not None: strict[ep.index] = d
     readers, skip = {}, on_drop == 'skip'
-    for k, (v, rows, ok) in sorted(_videos(recs, strict, eps, info, match, bool(image_size), skip).items()):
+    for k, (v, rows, ok) in sorted(_videos(recs, strict, every, info, match, bool(image_size), skip).items()):
         if skip and not ok.all(): _frames_lost(recs[k], ok)
         if frames: _add_pictures(recs[k], v, rows, readers)
     recs = [recs[k] for k in sorted(recs)]
@@ -387,11 +389,13 @@ def read_pictures(
     frames=True,   # look at the pictures too
     telemetry=None, labels=None, derive_action=None, image_size=None,  # as in `FrameFolder`
     match=None, on_drop=None,
+    leave_out=(),  # names of drives that are not read
     **kwargs,      # of `Table`
 ) -> list:         # of `Recording`
     "All drives of a folder of pictures, those that cannot be read as a finding"
     table = Table.of(kwargs)
     root, folders = drive_folders(path, table.name)
+    folders = [folders[i] for i in keep_drives(range(len(folders)), [d.name for d in folders], leave_out, path)]
     rule = ActionRule(**derive_action) if isinstance(derive_action, dict) else derive_action
     chans, suspects, seen, size, recs = folder_map(telemetry), [], {}, None, []
     how, readers = dict(match=match or 'both', skip=on_drop == 'skip'), {}
@@ -418,7 +422,7 @@ def _described(path, kwargs, layout):
         f"{path} holds {'a LeRobot dataset' if lerobot else 'folders of pictures'}: expected no {k}, got {kwargs[k]!r}")
     given = {k: v for k, v in kwargs.items() if k in DataFile.model_fields}
     o = Described(path, given, OF_PICTURES if lerobot else OF_LEROBOT)
-    return kwargs | {k: v for k, v in o.options.items() if k in AS_RECORDED}
+    return kwargs | {k: v for k, v in o.options.items() if k in AS_RECORDED} | dict(leave_out=o.leave_out)
 
 # %% ../nbs/17_check.ipynb #9d2f0c08
 def open_data(

@@ -637,7 +637,8 @@ def _as_other(self: Opened, cls, spec, path):
     if cls not in RECORDED or self.said & {'dataset_class_path', '*'}: return cls, kwargs
     world, folder = path.startswith('world:'), Path(path).is_dir()
     file = find_data_file(path)
-    other = file is not None and read_data_file(file) != spec.get('data_file')
+    said = {k: v for k, v in read_data_file(file).items() if k != 'leave_out'} if file else {}
+    other = bool(said) and said != spec.get('data_file')
     foreign = (set(DataFile.model_fields) - {*_OF_WINDOWS}
                if other or world and not cls.endswith('WorldDataset') else set())
     lerobot, film = (Path(path)/'meta/info.json').is_file(), 'video' in kwargs

@@ -8,14 +8,14 @@ __all__ = ['TELEMETRY_PRESETS', 'RATE_OFF', 'ON_LIMIT', 'feature_names', 'Source
            'label_columns', 'label_map', 'label_twins', 'label_candidates', 'label_like', 'LabelSuspect',
            'label_suspects', 'say_once', 'lack_labels', 'say_labels', 'check_maps', 'Drive', 'drive_channels',
            'drive_limits', 'drive_labels', 'frame_numbers', 'make_drive', 'window_rows', 'nearest_time', 'DriveDataset',
-           'frames_key', 'episode_numbers', 'height_width']
+           'frames_key', 'episode_numbers', 'keep_drives', 'height_width']
 
 # %% ../nbs/12_columns.ipynb #b036b681
 import difflib, functools, hashlib, logging, math, re
 from dataclasses import dataclass
 import numpy as np
 from fastcore.basics import patch
-from .labels import ACTIONS, CHANNELS, HEADS, IGNORE_INDEX, beyond_limit
+from .labels import ACTIONS, CHANNELS, HEADS, IGNORE_INDEX, beyond_limit, did_you_mean
 from .config import ConfigError
 from .datafile import DataFile, Described, split_unit
 from .data import DatasetError, FrameDataset, usual_step, highest_ahead
@@ -177,7 +177,7 @@ def drive_times(
     where,   # for the message
 ) -> tuple:  # seconds from the first, float64 [n]; the first, in seconds; the spacing of the stored numbers
     "The times of a drive, finite and growing"
-    x, fix = np.asarray(x).ravel(), 'Repair the timestamps or leave the episode out with episodes=[...]'
+    x, fix = np.asarray(x).ravel(), 'Repair the timestamps, or name the drive in leave_out of its sim_data.yaml'
     where = f'{where}, field timestamp'
     if x.dtype.kind in 'mM': x = _exact_seconds(x, where, fix)
     full = finite(x, where, fix)
@@ -188,7 +188,7 @@ def drive_times(
         i = int(np.flatnonzero(np.diff(t) <= 0)[0]) + 1
         raise DatasetError(f'{where.replace(", field", f", row {i}, field")}', f'a time after {_say_s(full[i-1])}',
                            _say_s(full[i]),
-                           'Sort the rows or leave the episode out with episodes=[...]', 'time-order')
+                           'Sort the rows, or name the drive in leave_out of its sim_data.yaml', 'time-order')
     return t, float(full[0]), slack
 
 def _exact_seconds(x, where, fix):
@@ -738,6 +738,25 @@ def episode_numbers(
     if not res or res[0] < 0 or res[-1] >= n: raise bad
     return res
 
+# %% ../nbs/12_columns.ipynb #03b3b0de
+def keep_drives(
+    numbers,    # of the drives that are asked for
+    names,      # of all drives
+    leave_out,  # names, of the data file
+    where,      # for the message
+) -> list:      # numbers
+    "The drives but for those that the data file leaves out"
+    for o in leave_out:
+        if o not in names: raise DatasetError(
+            f'{where}, leave_out', 'names of drives', repr(o),
+            did_you_mean(o, names) or f'There are {", ".join(names[:5])}{" ..." if len(names) > 5 else ""}')
+    kept = [i for i in numbers if names[i] not in leave_out]
+    if not kept: raise DatasetError(f'{where}, leave_out', 'at least one drive that is read', f'{list(leave_out)}',
+                                    'Take one of them out of the list')
+    if leave_out: say_once(f'{where}: left out, as sim_data.yaml says: {", ".join(leave_out)}')
+    return kept
+
+# %% ../nbs/12_columns.ipynb #105bada1
 def height_width(
     size,     # a number, (H, W), or None
 ):            # (H, W), or None

@@ -97,6 +97,7 @@ class DataFile(BaseModel):
     tolerance_s: float|None = Field(**_SECONDS, description='how far a frame may be from its time, seconds')
     on_drop: Literal['error', 'skip']|None = Field(None, description='what a missing frame is')
     on_limit: Literal['error', 'skip', 'keep']|None = Field(None, description='what a reading beyond its limit is')
+    leave_out: list[str] = Field([], description='names of drives in this folder that are not read')
 
 OF_PICTURES = ('table', 'picture', 'picture_folder', 'picture_time', 'video', 'join', 'time', 'fps')
 OF_LEROBOT = ('camera',)
@@ -219,6 +220,7 @@ class Described:
     ):
         self.file = find_data_file(path)
         self.said = read_data_file(self.file) if self.file else {}
+        self.leave_out = self._of_here(path, self.said.pop('leave_out', []))
         what = 'a LeRobot dataset' if 'table' in has_not else 'a folder of pictures'
         if odd := [k for k in has_not if k in self.said]: raise ConfigError(
             f"{self.file}: {', '.join(odd)}: {path} is {what}, which has none: take it out")
@@ -228,4 +230,9 @@ class Described:
         differ = [k for k, v in self.said.items() if k in given and given[k] != v]
         if differ: _say_once(f"{', '.join(differ)}: as given, not as {self.file} says")
 
+    def _of_here(self, path, names):
+        "Names of drives are those beside the file: another folder may have others of the same names"
+        here = not names or self.file.parent == Path(os.path.abspath(path))
+        if not here: _say_once(f"leave_out of {self.file} is of the drives beside it, not of {path}")
+        return names if here else []
     def get(self, k, default=None): return self.options.get(k, default)

@@ -20,7 +20,7 @@ from .video import open_picture, orientation, probe_video, read_picture, shown_s
 from .lerobot import Episode, LeRobotDataset, ONE_SIZE, VideoFrames, match_frames
 from .datafile import Described, OF_LEROBOT, OF_PICTURES, clock_seconds, date_seconds, split_unit
 from .guess import named_channel, named_unit, name_words
-from .columns import (ActionRule, DriveDataset, Source, check_maps, check_steps, episode_numbers,
+from .columns import (ActionRule, DriveDataset, Source, check_maps, check_steps, episode_numbers, keep_drives,
                             find_source, frames_key, height_width,
                             label_columns, label_suspects, label_twins, lack_labels,
                             make_drive, parse_source, say_labels, say_once,
@@ -399,7 +399,7 @@ class FrameFolder(DriveDataset):
         self.table, self.image_size = Table.of(o.options), height_width(o.get('image_size'))
         self.root, folders = drive_folders(path, self.table.name)
         chans = folder_map(telemetry)
-        ns = episode_numbers(episodes, len(folders), path)
+        ns = keep_drives(episode_numbers(episodes, len(folders), path), [d.name for d in folders], o.leave_out, path)
         self.pictures_at, self._rows_at, self.match = [], [], o.get('match')
         if self.match and not self.table.video: raise DatasetError(
             f'{path}, match', 'none: the frames are pictures', repr(self.match), 'Take it out, or name the video')

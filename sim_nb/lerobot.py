@@ -25,7 +25,7 @@ from .datafile import OF_PICTURES
 from .columns import ActionRule, DriveDataset
 from .columns import find_source, label_candidates
 from .columns import label_columns, label_like, label_suspects, parse_source, telemetry_map, check_maps
-from .columns import check_steps, episode_numbers, frames_key, height_width, label_twins, make_drive
+from .columns import check_steps, episode_numbers, frames_key, height_width, keep_drives, label_twins, make_drive
 from .columns import lack_labels, nearest_time, say_labels
 from .config import moved
 
@@ -383,6 +383,9 @@ class Episode:
     tasks: tuple = ()   # what the robot was told
     end_s: float|None = None # time at which it ends in the video file, seconds; None when meta/ does not say
 
+    @property
+    def name(self): return f'ep{self.index:03d}'
+
 # %% ../nbs/13_lerobot.ipynb #8ac6144a
 def _whole(v, where, low=0):
     "A whole number, written as one or as 3.0"
@@ -407,7 +410,7 @@ def _read_parquet(path, columns, optional=()):
     path = Path(path)
     if not path.is_file():
         raise MissingFileError(path, 'a parquet file', 'nothing',
-                               'Copy or download the dataset again, or leave its episodes out with episodes=[...]')
+                               'Copy or download the dataset again, or name its drives in leave_out of sim_data.yaml')
     try:
         f = pq.ParquetFile(path, page_checksum_verification=True)
         have = f.schema_arrow.names
@@ -763,7 +766,8 @@ class LeRobotDataset(DriveDataset):
         if not Path(path).is_dir(): root = _root(path, revision, ['meta/*', 'data/*', f'videos/*{self.camera}/*'])
         self.root, self.image_size, fps = root, height_width(o.get('image_size')), float(self.info['fps'])
         every = load_episodes(root, self.info, self.camera)
-        eps = [every[i] for i in episode_numbers(episodes, len(every), path)]
+        ns = episode_numbers(episodes, len(every), path)
+        eps = [every[i] for i in keep_drives(ns, [o.name for o in every], o.leave_out, path)]
         drives = self._read(eps, o.get('telemetry', 'sim'), o.get('labels'), o.get('derive_action'), len(every),
                             o.get('on_limit', 'error'))
         check_steps(drives, self.root.name, fps)
@@ -831,7 +835,7 @@ def episode_drive(
             raise DatasetError(f'{where}, field {k}', f'{want} numbers per row, as info.json says', came,
                                'info.json is from another version of the dataset: copy or download it again')
     one = {o for o in ('timestamp', 'frame_index', WEIGHT) if o in cols}
-    return make_drive(ep.index, f'ep{ep.index:03d}', where, {k: v.ravel() if k in one else v for k, v in cols.items()},
+    return make_drive(ep.index, ep.name, where, {k: v.ravel() if k in one else v for k, v in cols.items()},
                       **kwargs)
 
 # %% ../nbs/13_lerobot.ipynb #8c60a728

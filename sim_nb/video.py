@@ -85,7 +85,7 @@ def _open_video(path):
     path = Path(path)
     if not path.is_file():
         raise MissingFileError(path, 'a video file', 'nothing',
-                               'Copy or download the file again, or leave its episodes out with episodes=[...]')
+                               'Copy or download the file again, or name its drives in leave_out of sim_data.yaml')
     try:
         box = av.open(str(path))
         st = box.streams.video[0]
@@ -202,7 +202,7 @@ def _seek(self:VideoReader, k):
 @patch
 def _damaged(self:VideoReader, k, came):
     return DatasetError(f'{self.path}, frame {k}', f'{len(self)} frames that decode', came,
-                        'The video is damaged: copy it again, or leave its episodes out with episodes=[...]')
+                        'The video is damaged: copy it again, or name its drives in leave_out of sim_data.yaml')
 
 # %% ../nbs/11_video.ipynb #60d5183f
 # older PyAV has no choice
