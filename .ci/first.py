@@ -1,7 +1,7 @@
 """What a whole first run costs, in core-seconds by phase: `python .ci/first.py FILE NAME [COMMAND...]` runs `sim_train` in an empty cache, or another command
 such as `env PYTHONPATH=CLONE python -m sim_nb.train --config quickstart`, and keeps the row NAME in the JSON file FILE. Only for a quiet machine: on a busy one
 threads that wait for each other count as work."""
-import json, os, pty, subprocess, sys, tempfile, threading, time
+import json, os, pty, subprocess, sys, tempfile, termios, threading, time
 from pathlib import Path
 import psutil
 
@@ -40,6 +40,7 @@ def main(file, name, *command):
     with tempfile.TemporaryDirectory() as tmp:
         env = os.environ | dict(SIM_NB_CACHE=f'{tmp}/cache', PYTHONUNBUFFERED='1')
         ours, theirs = pty.openpty()  # on a terminal bars move often, so that each second falls to its phase
+        termios.tcsetwinsize(theirs, (24, 80))  # one without a size shows no bars
         t, p = time.time(), subprocess.Popen(command or ['sim_train'], cwd=tmp, env=env, stdout=theirs, stderr=theirs)
         os.close(theirs)
         cores, lines = Cores(p.pid), []
