@@ -1126,6 +1126,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '', 'doc_host': '', 'git_url
                                   'sim_nb.inference.class_probabilities': ('inference.html#class_probabilities', 'sim_nb/inference.py'),
                                   'sim_nb.inference.eval_main': ('inference.html#eval_main', 'sim_nb/inference.py'),
                                   'sim_nb.inference.main': ('inference.html#main', 'sim_nb/inference.py'),
+                                  'sim_nb.inference.mute_heads': ('inference.html#mute_heads', 'sim_nb/inference.py'),
                                   'sim_nb.inference.reference_model': ('inference.html#reference_model', 'sim_nb/inference.py'),
                                   'sim_nb.inference.untaught': ('inference.html#untaught', 'sim_nb/inference.py'),
                                   'sim_nb.inference.window_times': ('inference.html#window_times', 'sim_nb/inference.py')},

@@ -13,6 +13,7 @@ from fastcore.meta import delegates
 # %% ../nbs/60_guard.ipynb #ee189ad0
 from .labels import HIGH, VIS_FEATS
 from .policy import SOFT, TABLE, Policy, change
+from .inference import mute_heads
 from .stream import SimStream, seconds
 from .place import Place
 
@@ -49,7 +50,7 @@ def own_table(
     metadata: dict,  # of a checkpoint
 ) -> tuple:          # of `Row`
     "The table without what nobody taught, with the threshold of confidence that the checkpoint is certified for"
-    mute = (metadata.get('data') or {}).get('unlabelled', [])
+    mute = mute_heads(metadata)
     if 'risk' in mute: raise ValueError(
         "nobody labelled risk in training: a guard would act on noise. Label the risk of training drives, and train")
     table = change(TABLE, person=None) if 'reason' in mute else TABLE
@@ -92,8 +93,7 @@ class SimGuard(Guard):
             "table and policy are given: expected one of the two")
         stream = listen(source, **kwargs)
         meta = stream.inf.metadata
-        mute = (meta.get('data') or {}).get('unlabelled', [])
-        if policy and policy.back_speed and 'action' in mute: raise ValueError(
+        if policy and policy.back_speed and 'action' in mute_heads(meta): raise ValueError(
             "back_speed backs off when the model says `reverse`, and nobody labelled its actions: expected 0")
         if place is None and meta.get('place'): place = Place.from_dict(meta['place'])
         super().__init__(stream, policy or Policy(own_table(meta) if table is None else table), place)

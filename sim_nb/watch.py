@@ -29,7 +29,7 @@ from .video import encode_video
 from .stream import SimStream, drive_windows, run_drive
 from .place import strange_readings
 from .guard import ListeningStream, SimGuard
-from .inference import SimV0Inference
+from .inference import SimV0Inference, mute_heads, untaught
 
 # %% ../nbs/62_watch.ipynb #d3f86683
 def headline(
@@ -385,9 +385,8 @@ def doubts(
     new = [d['novelty'] >= 1 for d in decisions if 'novelty' in d]
     odd = f"the readings are not those of training: {', '.join(far.values())}: another rover, or another unit or axis"
     strange = f'{np.mean(new or 0):.0%} of the decided frames show a place that training did not know (usual is 1%)'
-    mute = ' and '.join((metadata.get('data') or {}).get('unlabelled', []))
-    never = f'nobody labelled {mute} in training: what is said of {mute} means nothing'
-    why = [never]*bool(mute) + [odd]*bool(far) + [strange]*any(new) + [NOT_MEASURED]*(not metadata.get('place'))
+    mute, never = ' and '.join(mute_heads(metadata)), untaught(metadata)
+    why = [never]*bool(never) + [odd]*bool(far) + [strange]*any(new) + [NOT_MEASURED]*(not metadata.get('place'))
     few = [f'{mute}: never trained']*bool(mute) + [f"readings unlike training: {', '.join(far)}"]*bool(far)
     return why, '; '.join(few)
 
