@@ -76,9 +76,8 @@ _KNOWN = ('timestamp', 'frame', *(c.name for c in CHANNELS), *(h.label_key for h
 
 def _header(path, head):
     "The names of the columns; those in capitals as we write them; none twice"
-    if 'timestamp' not in head and 'timestamp' in [o.lower()
-                                                   for o in head]: head = [o.lower() if o.lower() in _KNOWN else o
-                                                                           for o in head]
+    if 'timestamp' not in head and 'timestamp' in [o.lower() for o in head]:
+        head = [o.lower() if o.lower() in _KNOWN else o for o in head]
     twice = [o for i, o in enumerate(head) if o and o.lower() in [x.lower() for x in head[:i]] and o.lower() in _KNOWN
              or o and o in head[:i]]
     if twice: raise DatasetError(f'{path}, line 1', 'each column once', f'{twice[0]!r} twice',
